@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 CONTRACT_VERSION = 1
+
+# Instance metadata of the large clouds (and of EKS Pod Identity): credentials for whoever reaches them.
+METADATA_ADDRESSES = ("169.254.169.254", "169.254.170.23", "100.100.100.200", "fd00:ec2::254")
 
 
 class Environment(Enum):
@@ -71,8 +74,8 @@ class MissingCapabilityError(Exception):
 
     def __init__(self, environment: Environment, capability: Capability, needed_by: str) -> None:
         super().__init__(
-            f"{needed_by} needs the capability '{capability.value}', which this cluster "
-            f"(environment '{environment.value}') does not have: change {needed_by}, or choose an environment that has it"
+            f"{needed_by} needs the capability '{capability.value}', which this cluster (environment "
+            f"'{environment.value}') does not have: change {needed_by}, or choose an environment that has it"
         )
         self.capability = capability
         self.needed_by = needed_by
@@ -106,7 +109,9 @@ class Pool:
     machine: str = field(metadata={"help": "machine type, in the environment's own words", "example": "p5.48xlarge"})
     min: int = field(metadata={"help": "fewest nodes; 0 is legal", "min": 0, "max": 10_000})
     max: int = field(metadata={"help": "most nodes", "min": 0, "max": 10_000})
-    zones: tuple[str, ...] = field(default=(), metadata={"help": "zones to spread over; empty lets the environment choose"})
+    zones: tuple[str, ...] = field(
+        default=(), metadata={"help": "zones to spread over; empty lets the environment choose"}
+    )
     gpu: Gpu | None = field(default=None, metadata={"help": "accelerators of each node; required for role gpu"})
     labels: Mapping[str, str] = field(default_factory=dict[str, str], metadata={"help": "further node labels"})
     taints: tuple[Taint, ...] = field(default=(), metadata={"help": "further taints"})
@@ -119,21 +124,36 @@ class Pool:
             raise ValueError("a pool has `gpu` exactly when its role is gpu")
 
 
+class EnvironmentOptions(Protocol):
+    """What each environment's options dataclass can do besides holding values."""
+
+    def check(self, pools: Mapping[str, Pool]) -> None:
+        """Raise ValueError, naming the pool, for pools that this environment cannot provide."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClusterSpec:
     """What a human decides about a cluster. Wholly plain: known before the first resource."""
 
     environment: Environment = field(metadata={"help": "where the cluster comes from"})
-    name: str = field(metadata={"help": "stable logical name of the cluster", "pattern": "[a-z][a-z0-9-]{0,30}", "example": "ml"})
-    region: str = field(metadata={"help": "region or datacenter; any word for existing and local", "example": "eu-west-1"})
+    name: str = field(
+        metadata={"help": "stable logical name of the cluster", "pattern": "[a-z][a-z0-9-]{0,30}", "example": "ml"}
+    )
+    region: str = field(
+        metadata={"help": "region or datacenter; any word for existing and local", "example": "eu-west-1"}
+    )
     version: str = field(metadata={"help": "Kubernetes minor version", "pattern": r"1\.\d+", "example": "1.35"})
     pools: Mapping[str, Pool] = field(metadata={"help": "node pools by name"})
-    options: object = field(metadata={"help": "options that only this environment knows; their keys depend on `environment`"})
+    options: EnvironmentOptions = field(
+        metadata={"help": "options that only this environment knows; their keys depend on `environment`"}
+    )
 
     def __post_init__(self) -> None:
         """Refuse a cluster that could not hold the platform (rule C3)."""
         if not any(pool.role is not Role.GPU and pool.max > 0 for pool in self.pools.values()):
             raise ValueError("at least one pool of role system or cpu with max > 0 is needed: GPU pools are tainted")
+        self.options.check(self.pools)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -228,10 +248,10 @@ class Cluster:
 
 Secrets = Callable[[str], pulumi.Output[str]]  # name of a secret configuration key -> its value, a secret Output
 
-Options = TypeVar("Options")
+_Options = TypeVar("_Options")
 
 
-def options_of(spec: ClusterSpec, kind: type[Options]) -> Options:
+def options_of(spec: ClusterSpec, kind: type[_Options]) -> _Options:
     """The environment's options, as the type that its folder declares."""
     if not isinstance(spec.options, kind):
         raise TypeError(f"options of {spec.environment.value} are {kind.__name__}, not {type(spec.options).__name__}")

@@ -9,9 +9,9 @@ from enum import Enum
 
 import pulumi
 
-from .quantity import Quantity
+from infra.contract import METADATA_ADDRESSES
 
-METADATA_ADDRESSES = ("169.254.169.254", "169.254.170.23", "100.100.100.200", "fd00:ec2::254")
+from .quantity import Quantity
 
 
 class PodSecurity(Enum):
@@ -32,7 +32,9 @@ class Protocol(Enum):
 class Opening:
     """One declared way out of a tenant, with the reason it exists."""
 
-    cidr: str = field(metadata={"help": "destination network; never one that holds a metadata address", "example": "10.20.0.0/16"})
+    cidr: str = field(
+        metadata={"help": "destination network; never one that holds a metadata address", "example": "10.20.0.0/16"}
+    )
     port: int = field(metadata={"help": "destination port", "min": 1, "max": 65535, "example": 443})
     reason: str = field(metadata={"help": "why the tenant needs it, for the reviewer", "example": "feature store"})
     protocol: Protocol = field(default=Protocol.TCP, metadata={"help": "transport protocol"})
@@ -56,7 +58,9 @@ class Quota:
     gpus: int = field(default=0, metadata={"help": "GPUs, all products together", "min": 0, "max": 100_000})
     storage: Quantity = field(default=Quantity("500Gi"), metadata={"help": "sum of volume requests"})
     pods: int = field(default=100, metadata={"help": "pods", "min": 1, "max": 100_000})
-    services: int = field(default=50, metadata={"help": "Services; those of type LoadBalancer and NodePort are never allowed", "min": 0})
+    services: int = field(
+        default=50, metadata={"help": "Services; those of type LoadBalancer and NodePort are never allowed", "min": 0}
+    )
     volumes: int = field(default=50, metadata={"help": "PersistentVolumeClaims", "min": 0})
     secrets: int = field(default=200, metadata={"help": "Secrets", "min": 1})
     config_maps: int = field(default=200, metadata={"help": "ConfigMaps", "min": 1})
@@ -85,13 +89,24 @@ class ContainerDefaults:
 class TenantSpec:
     """A team and what it may use. Its namespace has the key's name."""
 
-    owner: str = field(metadata={"help": "user who owns the namespace, as the identity provider names them", "example": "ada@example.com"})
+    owner: str = field(
+        metadata={
+            "help": "user who owns the namespace, as the identity provider names them",
+            "example": "ada@example.com",
+        }
+    )
     contributors: tuple[str, ...] = field(default=(), metadata={"help": "users who may create and change workloads"})
     viewers: tuple[str, ...] = field(default=(), metadata={"help": "users who may look, but not at Secrets"})
     quota: Quota = field(default=Quota(), metadata={"help": "what the team may hold in all"})
-    defaults: ContainerDefaults = field(default=ContainerDefaults(), metadata={"help": "what a container gets that asks for nothing"})
-    pod_security: PodSecurity = field(default=PodSecurity.BASELINE, metadata={"help": "Pod Security Standard that is enforced"})
-    egress: tuple[Opening, ...] = field(default=(), metadata={"help": "declared ways out; everything else but DNS is closed"})
+    defaults: ContainerDefaults = field(
+        default=ContainerDefaults(), metadata={"help": "what a container gets that asks for nothing"}
+    )
+    pod_security: PodSecurity = field(
+        default=PodSecurity.BASELINE, metadata={"help": "Pod Security Standard that is enforced"}
+    )
+    egress: tuple[Opening, ...] = field(
+        default=(), metadata={"help": "declared ways out; everything else but DNS is closed"}
+    )
 
     def __post_init__(self) -> None:
         """Refuse a tenant without an owner."""

@@ -27,7 +27,9 @@ class Quantity:
         """Parse, or raise ValueError with the forms that are allowed."""
         match = _FORM.fullmatch(self.text)
         if match is None:
-            raise ValueError(f"'{self.text}' is no quantity: write a number with an optional suffix, as 500m, 4, 64Gi or 1.5Ti")
+            raise ValueError(
+                f"'{self.text}' is no quantity: write a number with an optional suffix, as 500m, 4, 64Gi or 1.5Ti"
+            )
         object.__setattr__(self, "value", Decimal(match[1]) * _SCALE[match[2]])
 
     def __str__(self) -> str:

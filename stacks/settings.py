@@ -19,7 +19,7 @@ class ValidationSpec:
     )
     required: Mapping[str, bool] = field(
         default_factory=dict[str, bool],
-        metadata={"help": "criteria by id that this stack makes required (true) or optional (false), against the catalog's default"},
+        metadata={"help": "criteria by id that are required (true) or optional (false), against the catalog's default"},
     )
     timeout_seconds: int = field(
         default=60, metadata={"help": "longest wait for one effect of a check, in seconds", "min": 1, "max": 3600}

@@ -1,0 +1,51 @@
+"""Kubeconfigs as data: reading what the contract needs from one. Never builds one by formatting text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+
+class KubeconfigError(Exception):
+    """A kubeconfig that cannot be used; the message says where it came from and what is wrong."""
+
+
+def read(path: Path, *, key: str) -> str:
+    """The text of a kubeconfig file that the configuration key `key` names, proven to be one."""
+    try:
+        text = path.expanduser().read_text(encoding="utf-8")
+    except OSError as error:
+        raise KubeconfigError(f"{key}: cannot read {path}: {error.strerror}") from error
+    server_of(text, origin=f"{key} ({path})")
+    return text
+
+
+def server_of(text: str, *, origin: str) -> str:
+    """The API server address of the current context."""
+    try:
+        parsed: Any = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise KubeconfigError(f"{origin}: not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(parsed, dict):
+        raise KubeconfigError(f"{origin}: not a kubeconfig: found {type(parsed).__name__}, expected a mapping")
+    config = cast("dict[str, Any]", parsed)
+    current = config.get("current-context")
+    if not current:
+        raise KubeconfigError(f"{origin}: current-context is missing or empty")
+    cluster_name = _entry(config, "context", current, origin).get("cluster")
+    server = _entry(config, "cluster", cluster_name, origin).get("server")
+    if not server:
+        raise KubeconfigError(f"{origin}: clusters[{cluster_name}].cluster.server is missing")
+    return str(server)
+
+
+def _entry(config: dict[str, Any], kind: str, name: object, origin: str) -> dict[str, Any]:
+    """The body of a named cluster, context or user."""
+    items: list[dict[str, Any]] = config.get(f"{kind}s") or []
+    for item in items:
+        if item.get("name") == name:
+            return item.get(kind) or {}
+    known = ", ".join(str(item.get("name")) for item in items) or "none"
+    raise KubeconfigError(f"{origin}: no {kind} named '{name}'; found {known}")

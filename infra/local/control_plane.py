@@ -1,0 +1,256 @@
+"""The Kubernetes control plane on this machine: real API server, scheduler and controllers, simulated nodes.
+
+Drives `kwokctl`; owns its working directory and ports. Creates no Kubernetes object: pools and storage classes are
+resources of the stack, as in every other environment.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import tempfile
+from collections.abc import Generator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, cast
+
+import urllib3
+import yaml
+
+COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+
+# The API server dials the ClusterIP of every webhook over the host's routes. On the loopback such a call fails at once
+# instead of leaving the machine.
+SERVICE_CIDR = "127.100.0.0/16"
+_CONFIGURATION = {
+    "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
+    "kind": "KwokctlConfiguration",
+    "options": {"runtime": "binary", "disableQPSLimits": True},
+    "componentsPatches": [
+        {
+            "name": "kube-apiserver",
+            "extraArgs": [
+                {"key": "service-cluster-ip-range", "value": SERVICE_CIDR},
+                {"key": "endpoint-reconciler-type", "value": "none"},
+            ],
+        },
+        {
+            "name": "kube-controller-manager",
+            "extraArgs": [{"key": "service-cluster-ip-range", "value": SERVICE_CIDR}],
+        },
+    ],
+}
+
+
+class Started(Enum):
+    """What `up` found."""
+
+    REUSED = "reused"  # it was running
+    RESTARTED = "restarted"  # it was down; the data was kept
+    CREATED = "created"  # it starts empty
+
+
+class ControlPlaneError(Exception):
+    """The control plane cannot be brought up; the message says why and where the logs are."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """How the control plane came up, with the reason where data was lost."""
+
+    started: Started
+    reason: str = ""
+
+
+class ControlPlane:
+    """One control plane, kept under `root`; binaries come from `tools`, then PATH, then kwokctl's own downloads."""
+
+    def __init__(self, root: Path, tools: Path) -> None:
+        self.root = root.resolve()
+        self.kubeconfig = self.root / "kubeconfig"
+        self._tools = tools.resolve()
+        self.name = "proof-" + hashlib.sha256(str(self.root).encode()).hexdigest()[:8]
+
+    def up(self, timeout: float = 90) -> Report:
+        """Bring it up, keeping the data if that is possible. Safe to interrupt and to repeat."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with self._exclusive():
+            report = self._up(timeout)
+            (self.root / "status.json").write_text(
+                json.dumps({"started": report.started.value, "reason": report.reason}) + "\n", encoding="utf-8"
+            )
+            return report
+
+    def down(self) -> bool:
+        """Stop it and delete its data; False if there was nothing."""
+        if not self.root.exists():
+            return False
+        with self._exclusive():
+            existed = self._directory.exists()
+            if existed:
+                self._delete()
+        shutil.rmtree(self.root)
+        _link(self.root).unlink(missing_ok=True)
+        return existed
+
+    def ready(self) -> bool:
+        """Whether the API server answers that it is ready."""
+        if not self.kubeconfig.exists():
+            return False
+        try:
+            return _get(self.kubeconfig, "/readyz") == b"ok"
+        except (OSError, urllib3.exceptions.HTTPError):
+            return False
+
+    def logs(self) -> Path:
+        """Where the components write."""
+        return self._directory / "logs"
+
+    @property
+    def _directory(self) -> Path:
+        return self.root / "kwok" / "clusters" / self.name
+
+    def _up(self, timeout: float) -> Report:
+        reason = ""
+        if (self._directory / "kwok.yaml").exists() and self.kubeconfig.exists():
+            if self.ready():
+                return Report(started=Started.REUSED)
+            self._kwokctl("stop", "cluster", check=False)  # what survived a crash would keep the rest from starting
+            taken = self._taken_ports()
+            if not taken and self._start(timeout):
+                return Report(started=Started.RESTARTED)
+            reason = (
+                f"port {', '.join(map(str, taken))} is taken by another program"
+                if taken
+                else f"it did not become ready again within {timeout:.0f} s"
+            )
+        if self._directory.exists():
+            reason = reason or "an earlier start was interrupted"
+            self._delete()
+        self._create(timeout)
+        return Report(started=Started.CREATED, reason=reason)
+
+    def _start(self, timeout: float) -> bool:
+        self._kwokctl("start", "cluster", "--wait", f"{timeout:.0f}s", check=False)
+        return self.ready()
+
+    def _create(self, timeout: float) -> None:
+        configuration = self.root / "kwokctl.yaml"
+        configuration.write_text(yaml.safe_dump(_CONFIGURATION), encoding="utf-8")
+        binaries = [
+            argument for name in COMPONENTS if (found := self._find(name)) for argument in (f"--{name}-binary", found)
+        ]
+        if kwok := self._find("kwok"):
+            binaries += ["--kwok-controller-binary", kwok]
+        made = self.root / "kubeconfig.kwok"
+        self._kwokctl(
+            "create", "cluster", "--config", str(configuration), "--runtime", "binary", "--kubeconfig", str(made),
+            *binaries, "--wait", f"{timeout:.0f}s",
+        )  # fmt: skip
+        _write_private(self.kubeconfig, _embedded(made))
+        if not self.ready():
+            raise ControlPlaneError(f"the API server did not become ready within {timeout:.0f} s; logs: {self.logs()}")
+
+    def _delete(self) -> None:
+        self._kwokctl("delete", "cluster", check=False)
+        shutil.rmtree(self._directory, ignore_errors=True)
+        self.kubeconfig.unlink(missing_ok=True)
+
+    def _taken_ports(self) -> list[int]:
+        """Ports of this control plane that answer although it is stopped, so belong to somebody else."""
+        text = (self._directory / "kwok.yaml").read_text(encoding="utf-8")
+        parts: list[dict[str, Any]] = list(yaml.safe_load_all(text))
+        options: dict[str, Any] = parts[0]["options"]
+        names = ("kubeApiserverPort", "etcdPort", "etcdPeerPort", "kubeControllerManagerPort", "kubeSchedulerPort")
+        return sorted(port for name in names if (port := options.get(name)) and _answers(port))
+
+    def _find(self, name: str) -> str | None:
+        return shutil.which(name, path=os.pathsep.join([str(self._tools), os.environ.get("PATH", os.defpath)]))
+
+    def _kwokctl(self, *arguments: str, check: bool = True) -> None:
+        program = self._find("kwokctl")
+        if program is None:
+            raise ControlPlaneError("kwokctl is missing: run `make tools`")
+        work = self.root / "kwok"
+        work.mkdir(exist_ok=True)
+        environment = os.environ | {"KWOK_WORKDIR": str(_without_spaces(work))}
+        with (self.root / "kwokctl.log").open("ab") as log:
+            done = subprocess.run(
+                [program, "--name", self.name, *arguments],
+                env=environment, cwd=self.root, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False,
+            )  # fmt: skip
+        if check and done.returncode != 0:
+            last = (self.root / "kwokctl.log").read_text(encoding="utf-8", errors="replace").splitlines()[-3:]
+            raise ControlPlaneError(
+                f"`kwokctl {' '.join(arguments[:2])}` failed with exit code {done.returncode}:\n"
+                + "\n".join(last)
+                + f"\nwhole log: {self.root / 'kwokctl.log'}"
+            )
+
+    @contextlib.contextmanager
+    def _exclusive(self) -> Generator[None]:
+        """One `up` or `down` at a time; the second waits for the first."""
+        with (self.root / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def _link(path: Path) -> Path:
+    digest = hashlib.sha256(str(path).encode()).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"kubeflow-proof-{os.getuid()}-{digest}"
+
+
+def _without_spaces(work: Path) -> Path:
+    """A link to the working directory if its path has a space, at which kwokctl would cut it."""
+    if not any(character.isspace() for character in str(work)):
+        return work
+    link = _link(work.parent)
+    link.unlink(missing_ok=True)
+    link.symlink_to(work, target_is_directory=True)
+    return link
+
+
+def _answers(port: int) -> bool:
+    with contextlib.closing(socket.socket()) as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _embedded(made: Path) -> str:
+    """The kubeconfig with its certificates inside, so that it stays whole wherever it is copied."""
+    config = cast("dict[str, Any]", yaml.safe_load(made.read_text(encoding="utf-8")))
+    for kind, names in (("cluster", ("certificate-authority",)), ("user", ("client-certificate", "client-key"))):
+        body = config[f"{kind}s"][0][kind]
+        for name in names:
+            body[f"{name}-data"] = base64.b64encode(Path(body.pop(name)).read_bytes()).decode()
+    return yaml.safe_dump(config, sort_keys=False)
+
+
+def _write_private(path: Path, text: str) -> None:
+    draft = path.with_suffix(".draft")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    draft.replace(path)
+
+
+def _get(kubeconfig: Path, path: str) -> bytes:
+    config = cast("dict[str, Any]", yaml.safe_load(kubeconfig.read_text(encoding="utf-8")))
+    cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+    authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
+    context = ssl.create_default_context(cadata=authority)
+    with tempfile.NamedTemporaryFile() as pair:  # the ssl module loads certificates from files only
+        pair.write(base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"]))
+        pair.flush()
+        context.load_cert_chain(pair.name)
+    with urllib3.PoolManager(ssl_context=context, retries=False) as http:
+        return http.request("GET", cluster["server"] + path, timeout=5).data

@@ -1,0 +1,79 @@
+"""Runs a program under mocks and records what it registers. Refuses duplicate names, which mocks would hide."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import warnings
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pulumi
+from pulumi.runtime import mocks
+from pulumi.runtime.stack import run_pulumi_func
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One registered resource."""
+
+    type: str
+    name: str
+    inputs: Mapping[str, Any]
+    provider: str
+
+
+@dataclass(slots=True)
+class Graph:
+    """Everything a program registered and exported."""
+
+    resources: list[Recorded] = field(default_factory=list[Recorded])
+    outputs: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def of_type(self, kind: str) -> list[Recorded]:
+        """Resources whose type token ends with `kind`."""
+        return [resource for resource in self.resources if resource.type.endswith(f":{kind}")]
+
+    def objects(self, kind: str) -> dict[tuple[str, str], Mapping[str, Any]]:
+        """Kubernetes objects of a kind by (namespace, name)."""
+        found = self.of_type(kind)
+        return {
+            (item.inputs["metadata"].get("namespace", ""), item.inputs["metadata"]["name"]): item.inputs
+            for item in found
+        }
+
+
+class _Recorder(mocks.Mocks):
+    def __init__(self, graph: Graph) -> None:
+        self._graph, self._seen = graph, set[tuple[str, str]]()
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        key = (args.typ, args.name)
+        if key in self._seen:
+            raise AssertionError(f"two resources are called {args.name} ({args.typ})")
+        self._seen.add(key)
+        inputs = cast("dict[str, Any]", args.inputs)  # pyright: ignore[reportUnknownMemberType] the SDK leaves it untyped
+        self._graph.resources.append(Recorded(args.typ, args.name, inputs, args.provider or ""))
+        return f"{args.name}-id", dict(inputs)
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+        raise AssertionError(f"unexpected call of {args.token}")
+
+
+def run(program: Callable[[], Awaitable[None] | None], config: Mapping[str, str] | None = None) -> Graph:
+    """Run a program to its end and give back what it registered."""
+    graph = Graph()
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        pulumi.runtime.set_mocks(_Recorder(graph), project="kubeflow-proof", stack="graph", preview=False)
+        pulumi.runtime.set_all_config(dict(config or {}), [key for key in config or {} if key.endswith(":kubeconfig")])
+        loop.run_until_complete(run_pulumi_func(program))
+    finally:
+        loop.close()
+        asyncio.set_event_loop(None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # the SDK leaves loops of its own open
+            gc.collect()
+    return graph
