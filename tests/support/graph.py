@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -72,8 +70,4 @@ def run(program: Callable[[], Awaitable[None] | None], config: Mapping[str, str]
         loop.run_until_complete(run_pulumi_func(program))
     finally:
         loop.close()
-        asyncio.set_event_loop(None)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)  # the SDK leaves loops of its own open
-            gc.collect()
     return graph
