@@ -13,11 +13,11 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 import tempfile
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -26,29 +26,19 @@ from typing import Any, cast
 import urllib3
 import yaml
 
+from . import ports
+
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
 # The API server dials the ClusterIP of every webhook over the host's routes. On the loopback such a call fails at once
 # instead of leaving the machine.
 SERVICE_CIDR = "127.100.0.0/16"
-_CONFIGURATION = {
-    "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
-    "kind": "KwokctlConfiguration",
-    "options": {"runtime": "binary", "disableQPSLimits": True},
-    "componentsPatches": [
-        {
-            "name": "kube-apiserver",
-            "extraArgs": [
-                {"key": "service-cluster-ip-range", "value": SERVICE_CIDR},
-                {"key": "endpoint-reconciler-type", "value": "none"},
-            ],
-        },
-        {
-            "name": "kube-controller-manager",
-            "extraArgs": [{"key": "service-cluster-ip-range", "value": SERVICE_CIDR}],
-        },
-    ],
-}
+_GRACE = 15.0  # seconds that processes may take to end, or to listen after the API server is ready
+_SERVICES = [{"key": "service-cluster-ip-range", "value": SERVICE_CIDR}]
+_PATCHES = [
+    {"name": "kube-apiserver", "extraArgs": [*_SERVICES, {"key": "endpoint-reconciler-type", "value": "none"}]},
+    {"name": "kube-controller-manager", "extraArgs": _SERVICES},
+]
 
 
 class Started(Enum):
@@ -103,8 +93,8 @@ class ControlPlane:
         return existed
 
     def ready(self) -> bool:
-        """Whether the API server answers that it is ready."""
-        if not self.kubeconfig.exists():
+        """Whether every component listens and the API server answers that it is ready."""
+        if not self.kubeconfig.exists() or not all(ports.answers(port) for port in self._ports()):
             return False
         try:
             return _get(self.kubeconfig, "/readyz") == b"ok"
@@ -121,7 +111,7 @@ class ControlPlane:
 
     def _up(self, timeout: float) -> Report:
         reason = ""
-        if (self._directory / "kwok.yaml").exists() and self.kubeconfig.exists():
+        if self._directory.exists() and self.kubeconfig.exists():
             if self.ready():
                 return Report(started=Started.REUSED)
             self._kwokctl("stop", "cluster", check=False)  # what survived a crash would keep the rest from starting
@@ -141,11 +131,11 @@ class ControlPlane:
 
     def _start(self, timeout: float) -> bool:
         self._kwokctl("start", "cluster", "--wait", f"{timeout:.0f}s", check=False)
-        return self.ready()
+        return _within(_GRACE, self.ready)
 
     def _create(self, timeout: float) -> None:
         configuration = self.root / "kwokctl.yaml"
-        configuration.write_text(yaml.safe_dump(_CONFIGURATION), encoding="utf-8")
+        configuration.write_text(yaml.safe_dump(_configuration()), encoding="utf-8")
         binaries = [
             argument for name in COMPONENTS if (found := self._find(name)) for argument in (f"--{name}-binary", found)
         ]
@@ -157,8 +147,10 @@ class ControlPlane:
             *binaries, "--wait", f"{timeout:.0f}s",
         )  # fmt: skip
         _write_private(self.kubeconfig, _embedded(made))
-        if not self.ready():
-            raise ControlPlaneError(f"the API server did not become ready within {timeout:.0f} s; logs: {self.logs()}")
+        if not _within(_GRACE, self.ready):
+            raise ControlPlaneError(
+                f"the control plane did not become ready within {timeout:.0f} s; logs: {self.logs()}"
+            )
 
     def _delete(self) -> None:
         self._kwokctl("delete", "cluster", check=False)
@@ -166,12 +158,13 @@ class ControlPlane:
         self.kubeconfig.unlink(missing_ok=True)
 
     def _taken_ports(self) -> list[int]:
-        """Ports of this control plane that answer although it is stopped, so belong to somebody else."""
-        text = (self._directory / "kwok.yaml").read_text(encoding="utf-8")
-        parts: list[dict[str, Any]] = list(yaml.safe_load_all(text))
-        options: dict[str, Any] = parts[0]["options"]
-        names = ("kubeApiserverPort", "etcdPort", "etcdPeerPort", "kubeControllerManagerPort", "kubeSchedulerPort")
-        return sorted(port for name in names if (port := options.get(name)) and _answers(port))
+        """Ports of this control plane that are in use long after it was stopped, so belong to somebody else."""
+        _within(_GRACE, lambda: all(map(ports.free, self._ports())))
+        return [port for port in self._ports() if not ports.free(port)]
+
+    def _ports(self) -> list[int]:
+        options = yaml.safe_load((self.root / "kwokctl.yaml").read_text(encoding="utf-8"))["options"]
+        return [options[name] for name in ports.NAMES]
 
     def _find(self, name: str) -> str | None:
         return shutil.which(name, path=os.pathsep.join([str(self._tools), os.environ.get("PATH", os.defpath)]))
@@ -204,6 +197,16 @@ class ControlPlane:
             yield
 
 
+def _within(seconds: float, holds: Callable[[], bool]) -> bool:
+    """Whether a condition comes to hold in time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
 def _link(path: Path) -> Path:
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"kubeflow-proof-{os.getuid()}-{digest}"
@@ -219,10 +222,13 @@ def _without_spaces(work: Path) -> Path:
     return link
 
 
-def _answers(port: int) -> bool:
-    with contextlib.closing(socket.socket()) as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def _configuration() -> dict[str, Any]:
+    return {
+        "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
+        "kind": "KwokctlConfiguration",
+        "options": {"runtime": "binary", "bindAddress": "127.0.0.1", "disableQPSLimits": True, **ports.choose()},
+        "componentsPatches": _PATCHES,
+    }
 
 
 def _embedded(made: Path) -> str:

@@ -17,14 +17,19 @@ def nodes(
     pools: Mapping[str, Pool], machines: Mapping[str, Machine], region: str, opts: pulumi.ResourceOptions
 ) -> tuple[pulumi.Resource, ...]:
     """One Node object for each of a pool's `min` nodes; counted over all pools, so that each has a /24 of its own."""
-    # Capacity is status, which an update cannot change: another shape is another node.
-    replaced = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(replace_on_changes=["status"]))
+    own = pulumi.ResourceOptions(
+        # Capacity is status, which an update cannot change: another shape is another node of the same name.
+        replace_on_changes=["status.allocatable", "status.capacity"],
+        delete_before_replace=True,
+        ignore_changes=["status.addresses"],  # the simulated kubelet adds its own
+    )
+    options = pulumi.ResourceOptions.merge(opts, own)
     counted = [(name, pool, number) for name, pool in pools.items() for number in range(pool.min)]
     return tuple(
         KubernetesObject(
             f"{name}-{number}",
             node(f"{name}-{number}", pool, machines[pool.machine], _zone(pool, region, number), index),
-            replaced,
+            options,
         )
         for index, (name, pool, number) in enumerate(counted)
     )

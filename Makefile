@@ -1,0 +1,59 @@
+# Every target can be repeated; `make` alone lists them. Details of each: python3 -m tools --help
+PY := python3
+VENV := .venv/bin
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock"
+
+.DEFAULT_GOAL := help
+.PHONY: help up down tools dev doctor env cluster cluster-down validate check test bench lock
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: ## local cluster, platform and validation, from nothing
+	@$(PY) -m tools up
+
+down: ## undo `up`; tools and Python environments stay
+	@$(PY) -m tools down
+
+tools: ## bring the tools and the Python environments
+	@$(PY) -m tools install
+
+dev: ## the same, with everything the tests need
+	@$(PY) -m tools install --dev
+
+doctor: ## tell what is there and what is missing
+	@$(PY) -m tools doctor
+
+env: ## print the variables for `pulumi` by hand: eval "$(make -s env)"
+	@$(PY) -m tools env
+
+cluster: tools ## only the local cluster
+	@$(VENV)/python -m infra.local up
+
+cluster-down: ## stop the local cluster and delete its data
+	@$(VENV)/python -m infra.local down
+
+validate: ## run the validation against the local stack once more
+	@eval "$$($(PY) -m tools env --local)" && .venv-validation/bin/python -m workloads run --stack local
+
+check: ## format, lint, types and the fast tests
+	$(VENV)/ruff format --check
+	$(VENV)/ruff check
+	$(VENV)/pyright
+	$(VENV)/pytest -m "not engine"
+
+test: dev ## everything: lint, types, all tests on the real engine
+	$(VENV)/ruff format --check
+	$(VENV)/ruff check
+	$(VENV)/pyright
+	$(VENV)/pytest
+
+bench: ## measure what the local environment costs
+	@$(PY) -m tools bench
+
+lock: ## pin the requirements anew (needs uv on PATH)
+	cd requirements && $(LOCK) dev.in -o dev.txt
+	cd requirements && $(LOCK) platform.in -c dev.txt -o platform.txt
+	cd requirements && $(LOCK) validation.in -c dev.txt -o validation.txt
+	cd requirements && $(LOCK) go.in -o go.txt

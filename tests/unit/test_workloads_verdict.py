@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from tests.support.stack_outputs import outputs
+from workloads import runner
+from workloads.catalog import BY_ID, CATALOG, Criterion, UnknownCriterionError, required_ids, select
+from workloads.cluster import Visit
+from workloads.contract import Target, parse
+from workloads.outcome import NotMeasurableError, Outcome, Probes, Result
+
+
+class Untouched(Visit):
+    """A visit to no cluster, for checks that touch none."""
+
+    def __init__(self) -> None:
+        self.cleared = 0
+
+    def clear(self) -> None:
+        self.cleared += 1
+
+
+def probes(*, positive: bool = True, negative: bool = True) -> Probes:
+    made = Probes()
+    made.positive("a small pod is admitted", held=positive, saw="201")
+    made.negative("a large pod is refused", held=negative, saw="403")
+    return made
+
+
+def judged(
+    check: Callable[[Target, Visit], Probes], *, visit: Untouched | None = None, disruptive: bool = False
+) -> Result:
+    base = BY_ID["quota.pod-over-quota-is-refused"]
+    criterion = replace(base, check=check, disruptive=disruptive)
+    target = parse(outputs(), source="test")
+    (result,) = runner.run(
+        [criterion], target, visit or Untouched(), required=frozenset(BY_ID), progress=lambda _: None
+    )
+    return result
+
+
+def test_a_check_passes_when_both_halves_of_the_proof_held() -> None:
+    result = judged(lambda _, __: probes())
+    assert (result.outcome, result.value) == (Outcome.PASS, 100.0)
+
+
+@pytest.mark.parametrize("half", ["positive", "negative"])
+def test_a_check_fails_when_either_half_did_not_hold(half: str) -> None:
+    result = judged(lambda _, __: probes(**{half: False}))
+    assert (result.outcome, result.value) == (Outcome.FAIL, 50.0)
+    assert result.reason.startswith("not so: a ")
+
+
+def test_a_check_that_tried_only_one_half_proves_nothing() -> None:
+    def only_positive(*_: object) -> Probes:
+        made = Probes()
+        made.positive("a small pod is admitted", held=True, saw="201")
+        return made
+
+    result = judged(only_positive)
+    assert result.outcome is Outcome.ERROR
+    assert "no negative probe" in result.reason
+    assert judged(lambda _, __: Probes()).outcome is Outcome.ERROR
+
+
+def test_a_broken_check_is_an_error_with_its_cause_and_is_cleaned_up() -> None:
+    def broken(*_: object) -> Probes:
+        raise KeyError("spec")
+
+    visit = Untouched()
+    result = judged(broken, visit=visit)
+    assert (result.outcome, result.reason, result.value) == (Outcome.ERROR, "KeyError: 'spec'", None)
+    assert visit.cleared == 1
+
+
+def test_a_measurement_that_means_nothing_is_invalid() -> None:
+    def full(*_: object) -> Probes:
+        raise NotMeasurableError("the tenant is full")
+
+    result = judged(full)
+    assert (result.outcome, result.reason) == (Outcome.INVALID, "the tenant is full")
+
+
+def test_a_disruptive_check_is_skipped_unless_the_stack_allows_it() -> None:
+    result = judged(lambda _, __: probes(), disruptive=True)
+    assert result.outcome is Outcome.SKIP
+    assert "validation.disruptive is false" in result.reason
+
+
+def test_an_interruption_cleans_up_and_is_not_swallowed() -> None:
+    def interrupted(*_: object) -> Probes:
+        raise KeyboardInterrupt
+
+    visit = Untouched()
+    with pytest.raises(KeyboardInterrupt):
+        judged(interrupted, visit=visit)
+    assert visit.cleared == 1
+
+
+@pytest.mark.parametrize("outcome", [one for one in Outcome if one is not Outcome.PASS])
+def test_nothing_but_a_pass_satisfies_a_required_criterion(outcome: Outcome) -> None:
+    passed = judged(lambda _, __: probes())
+    other = replace(passed, outcome=outcome)
+    assert runner.accepted([passed])
+    assert not runner.accepted([passed, other])
+    assert runner.accepted([passed, replace(other, required=False)])
+
+
+def unmet(criterion: Criterion, **changes: object) -> str | None:
+    return criterion.obstacle(parse(outputs(validation__disruptive=True, **changes), source="test"))
+
+
+def test_a_check_is_skipped_for_what_the_stack_lacks() -> None:
+    one_tenant = {"check-nlp": outputs()["platform"]["tenants"]["check-nlp"]}
+    reason = unmet(BY_ID["access.tenants-are-separate"], platform__tenants=one_tenant)
+    assert reason == "needs two tenants, which this stack does not have"
+    reason = unmet(
+        BY_ID["scheduling.gpu-nodes-are-for-gpu-pods"], cluster__accelerator=None, platform__tenants=one_tenant
+    )
+    assert reason == "needs a pool with GPUs and a tenant with GPUs, which this stack does not have"
+    reason = unmet(BY_ID["scheduling.higher-priority-preempts"], platform__priorityClasses={"only": 1})
+    assert reason is not None
+    assert "two priority classes" in reason
+
+
+def test_the_example_stack_lacks_nothing() -> None:
+    assert [unmet(criterion) for criterion in CATALOG] == [None] * len(CATALOG)
+
+
+def test_a_stack_may_change_what_is_required() -> None:
+    changed = {"scheduling.higher-priority-preempts": True, "limits.defaults-are-applied": False}
+    required = required_ids(parse(outputs(validation__required=changed), source="test"))
+    assert "scheduling.higher-priority-preempts" in required
+    assert "limits.defaults-are-applied" not in required
+    assert "access.tenants-are-separate" in required
+
+
+def test_disruptive_checks_are_not_required_by_default() -> None:
+    assert [one.id for one in CATALOG if one.disruptive and one.required] == []
+
+
+def test_a_misspelt_criterion_is_refused_with_the_nearest_one() -> None:
+    with pytest.raises(
+        UnknownCriterionError, match=r"--only: .*'quota\.pod'.*did you mean 'quota\.pod-over-quota-is-refused'"
+    ):
+        select(["quota.pod"])
+    target = parse(outputs(validation__required={"limits.default": True}), source="test")
+    with pytest.raises(
+        UnknownCriterionError, match=r"validation\.required: .*did you mean 'limits\.defaults-are-applied'"
+    ):
+        required_ids(target)
+
+
+def test_selected_criteria_keep_the_order_of_the_catalog() -> None:
+    wanted = [CATALOG[3].id, CATALOG[1].id]
+    assert [one.id for one in select(wanted)] == [CATALOG[1].id, CATALOG[3].id]
+    assert select([]) == CATALOG

