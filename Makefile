@@ -49,8 +49,8 @@ test: dev ## everything: lint, types, all tests on the real engine
 	$(VENV)/pyright
 	$(VENV)/pytest
 
-bench: ## measure what the local environment costs
-	@$(PY) -m tools bench
+bench: dev ## measure the local stack against kubectl with the same objects
+	@$(VENV)/python -m tests.bench
 
 lock: ## pin the requirements anew (needs uv on PATH)
 	cd requirements && $(LOCK) dev.in -o dev.txt

@@ -85,9 +85,9 @@ class MissingCapabilityError(Exception):
 class Taint:
     """A mark on a node that keeps away pods which do not tolerate it."""
 
-    key: str
-    value: str = ""
-    effect: Effect = Effect.NO_SCHEDULE
+    key: str = field(metadata={"help": "taint key", "example": "team"})
+    value: str = field(default="", metadata={"help": "taint value"})
+    effect: Effect = field(default=Effect.NO_SCHEDULE, metadata={"help": "what happens to pods without a toleration"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

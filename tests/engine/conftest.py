@@ -1,0 +1,48 @@
+"""Fixtures of tests with the real engine: stand-ins, projects, and one control plane for the whole session."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.local.control_plane import ControlPlane
+from tests.support.cluster import TOOLS, Api
+from tests.support.engine import Project, install_stand_ins, missing, tools
+
+Projects = Callable[..., Project]
+
+
+@pytest.fixture(scope="session")
+def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return install_stand_ins(tmp_path_factory.mktemp("stand ins") / "bin")
+
+
+@pytest.fixture
+def project(tmp_path: Path, stand_ins: Path) -> Projects:
+    numbers = itertools.count()
+
+    def make(**options: object) -> Project:
+        return Project(tmp_path / f"project {next(numbers)}", stand_ins, **options)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A real API server with simulated nodes, deleted at the end of the session."""
+    if reason := missing(*TOOLS):
+        pytest.skip(reason)
+    plane = ControlPlane(tmp_path_factory.mktemp("cluster"), tools())
+    try:
+        plane.up()
+        yield plane
+    finally:
+        plane.down()
+
+
+@pytest.fixture(scope="session")
+def api(control_plane: ControlPlane) -> Api:
+    return Api(control_plane.kubeconfig)
