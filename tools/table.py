@@ -25,6 +25,7 @@ class Fit(Enum):
 
     SAME_MINOR = "the same minor version"
     NEWER_MINOR = "the same major version, the minor version or a newer one"
+    SAME_MAJOR = "the same major version"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +47,8 @@ class Tool:
         wanted = parse(self.version)
         if wanted is None or version[0] != wanted[0]:
             return False
-        return version[1] == wanted[1] or (self.fit is Fit.NEWER_MINOR and version[1] > wanted[1])
+        newer = self.fit is Fit.NEWER_MINOR and version[1] > wanted[1]
+        return version[1] == wanted[1] or newer or self.fit is Fit.SAME_MAJOR
 
 
 def parse(text: str) -> Version | None:
@@ -55,14 +57,14 @@ def parse(text: str) -> Version | None:
     return (int(found[1]), int(found[2]), int(found[3])) if found else None
 
 
-def _kubernetes(name: str) -> Tool:
+def _kubernetes(name: str, *ask: str, fit: Fit = Fit.SAME_MINOR) -> Tool:
     packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
     values = ("gitVersion=v1.35.4", "gitMajor=1", "gitMinor=35", "gitTreeState=clean")
     return Tool(
         name=name,
         version="1.35.4",
-        fit=Fit.SAME_MINOR,
-        ask=("--version",),
+        fit=fit,
+        ask=ask or ("--version",),
         download=Download.KWOKCTL,
         family="kubernetes",
         package=f"k8s.io/kubernetes/cmd/{name}",
@@ -112,6 +114,8 @@ TOOLS = (
     _kubernetes("kube-apiserver"),
     _kubernetes("kube-controller-manager"),
     _kubernetes("kube-scheduler"),
+    # kwokctl asks the API server with it, and so does the reader of the README: any 1.x can
+    _kubernetes("kubectl", "version", "--client", fit=Fit.SAME_MAJOR),
 )
 
 # The official Python language host comes with an official pulumi; the plugin is released on its own.

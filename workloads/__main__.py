@@ -69,7 +69,7 @@ def _run(
     content = report.document(
         report.Record(
             stack=options.stack,
-            standins=seen.standins(target.standins),
+            standins=(*seen.standins(target.standins), *(() if options.outputs else source.engine_standins())),
             started=started,
             finished=datetime.now(tz=UTC),
             snapshot=seen,
@@ -80,7 +80,8 @@ def _run(
     folder = report.write(options.out, content, name=name)
     screen = Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
     screen.print(report.table(content))
-    screen.print(f"Simulated: {', '.join(content['standins']) or 'nothing'}", markup=False, highlight=False)
+    for one in content["standins"] or ["nothing"]:
+        screen.print(f"Simulated: {one}", markup=False, highlight=False)
     screen.print(f"Evidence: {folder}", markup=False, highlight=False)
     return ACCEPTED if runner.accepted(results) else REFUSED
 

@@ -7,7 +7,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from tools import environment
+from tools import environment, standins
 from tools.localstack import STACK
 from tools.places import ROOT, Places, ToolsError
 from workloads.contract import OutputsError, Target, parse
@@ -40,6 +40,11 @@ def from_stack(stack: str) -> Target:
     if done.returncode != 0:
         raise OutputsError(source, [f"`{' '.join(command)}` ended with {done.returncode}: {done.stderr.strip()}"])
     return _parsed(done.stdout, source)
+
+
+def engine_standins() -> tuple[str, ...]:
+    """What stands in for official parts in the engine of this checkout, which made the stack."""
+    return tuple(f"{name}: stand-in, {standins.MEANING[name]}" for name in standins.in_use(Places(root=ROOT)))
 
 
 def _surroundings(stack: str, source: str) -> dict[str, str]:

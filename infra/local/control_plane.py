@@ -167,7 +167,11 @@ class ControlPlane:
         return [options[name] for name in ports.NAMES]
 
     def _find(self, name: str) -> str | None:
-        return shutil.which(name, path=os.pathsep.join([str(self._tools), os.environ.get("PATH", os.defpath)]))
+        return shutil.which(name, path=self._path())
+
+    def _path(self) -> str:
+        """Our tools first: kwokctl itself looks for kubectl there."""
+        return os.pathsep.join([str(self._tools), os.environ.get("PATH", os.defpath)])
 
     def _kwokctl(self, *arguments: str, check: bool = True) -> None:
         program = self._find("kwokctl")
@@ -175,7 +179,7 @@ class ControlPlane:
             raise ControlPlaneError("kwokctl is missing: run `make tools`")
         work = self.root / "kwok"
         work.mkdir(exist_ok=True)
-        environment = os.environ | {"KWOK_WORKDIR": str(_without_spaces(work))}
+        environment = os.environ | {"KWOK_WORKDIR": str(_without_spaces(work)), "PATH": self._path()}
         with (self.root / "kwokctl.log").open("ab") as log:
             done = subprocess.run(
                 [program, "--name", self.name, *arguments],

@@ -38,6 +38,8 @@ def test_a_version_is_read_from_what_a_program_prints(printed: str, version: tup
         ("etcd", (3, 4, 23), False),
         ("kwokctl", (0, 8, 3), True),
         ("kwokctl", (0, 7, 0), False),
+        ("kubectl", (1, 28, 0), True),
+        ("kubectl", (2, 0, 0), False),
     ],
 )
 def test_only_versions_that_behave_alike_stand_for_the_pinned_one(
