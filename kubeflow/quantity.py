@@ -13,7 +13,7 @@ _SCALE = {
     "Ki": Decimal(2) ** 10, "Mi": Decimal(2) ** 20, "Gi": Decimal(2) ** 30,
     "Ti": Decimal(2) ** 40, "Pi": Decimal(2) ** 50, "Ei": Decimal(2) ** 60,
 }  # fmt: skip
-_FORM = re.compile(r"(\d+(?:\.\d+)?)([numkMGTPE]?|[KMGTPE]i)")
+_FORM = re.compile(r"([0-9]+(?:\.[0-9]+)?)([numkMGTPE]?|[KMGTPE]i)")
 
 
 @dataclass(frozen=True, slots=True)

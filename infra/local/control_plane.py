@@ -115,7 +115,8 @@ class ControlPlane:
             if self.ready():
                 return Report(started=Started.REUSED)
             self._kwokctl("stop", "cluster", check=False)  # what survived a crash would keep the rest from starting
-            taken = self._taken_ports()
+            _within(_GRACE, lambda: not self._taken_ports())
+            taken = self._taken_ports()  # what is still in use belongs to somebody else
             if not taken and self._start(timeout):
                 return Report(started=Started.RESTARTED)
             reason = (
@@ -154,17 +155,20 @@ class ControlPlane:
 
     def _delete(self) -> None:
         self._kwokctl("delete", "cluster", check=False)
+        _within(_GRACE, lambda: not self._taken_ports())  # the components end after the command does
         shutil.rmtree(self._directory, ignore_errors=True)
         self.kubeconfig.unlink(missing_ok=True)
 
     def _taken_ports(self) -> list[int]:
-        """Ports of this control plane that are in use long after it was stopped, so belong to somebody else."""
-        _within(_GRACE, lambda: all(map(ports.free, self._ports())))
+        """Ports of this control plane that somebody listens on."""
         return [port for port in self._ports() if not ports.free(port)]
 
     def _ports(self) -> list[int]:
-        options = yaml.safe_load((self.root / "kwokctl.yaml").read_text(encoding="utf-8"))["options"]
-        return [options[name] for name in ports.NAMES]
+        try:
+            text = (self.root / "kwokctl.yaml").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return []
+        return [yaml.safe_load(text)["options"][name] for name in ports.NAMES]
 
     def _find(self, name: str) -> str | None:
         return shutil.which(name, path=self._path())

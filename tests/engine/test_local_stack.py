@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from infra.local.control_plane import ControlPlane, Started
+from tests.support import samples
 from tests.support.cluster import TOOLS, Api, eventually
-from tests.support.engine import missing, tools
+from tests.support.engine import ROOT, missing, tools
 from tests.support.product import STACK, Product, local_config
 
 pytestmark = pytest.mark.engine
@@ -133,6 +135,38 @@ def test_wrong_credentials_are_one_readable_error(product: Product, plane: Contr
     failed = product.up().failed()
     assert "Unauthorized" in failed.text
     assert "not-a-real-token" not in failed.text
+
+
+def test_an_unreachable_cluster_is_named_and_nothing_is_recorded(product: Product, tmp_path: Path) -> None:
+    unreachable = tmp_path / "unreachable"
+    unreachable.write_text(samples.KUBECONFIG, encoding="utf-8")
+    product.configure(local_config(unreachable))
+    failed = product.up().failed()
+    assert "https://127.0.0.1:1" in failed.text
+    assert "not-a-real-token" not in failed.text
+    assert not [part for part in product.state() if part["type"].startswith("kubernetes:")]
+
+
+def test_a_cluster_is_taken_from_another_stacks_outputs(product: Product, tmp_path: Path, stand_ins: Path) -> None:
+    product.up().ok()
+    config = yaml.safe_load((ROOT / "stacks/Pulumi.existing.yaml").read_text(encoding="utf-8"))["config"]
+    config["kubeflow-proof:cluster"]["options"]["stack"] = f"organization/kubeflow-proof/{STACK}"
+    state = product.folder / "state"
+    second = Product(tmp_path / "second", stand_ins, config, stack="second", state=state)
+    planned = second.preview().ok()
+    assert "unreachable" not in planned.text
+    assert planned.changes["create"] > 20
+
+    product.operate("destroy").ok()
+    assert "kubeconfig" in second.preview().failed().text
+
+
+def test_an_existing_cluster_without_a_kubeconfig_says_how_to_give_one(product: Product) -> None:
+    config = yaml.safe_load((ROOT / "stacks/Pulumi.existing.yaml").read_text(encoding="utf-8"))["config"]
+    product.configure(config)
+    failed = product.preview().failed()
+    assert "pulumi config set --secret kubeflow-proof:kubeconfig" in failed.text
+    assert "Traceback" not in failed.text
 
 
 def test_a_missing_passphrase_is_said(product: Product) -> None:

@@ -16,9 +16,12 @@ STACK = "dev"
 class Product(Project):
     """The program of this repository with one stack; the repository's own files stay as they are."""
 
-    def __init__(self, folder: Path, binaries: Path, config: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, binaries: Path, config: dict[str, Any], *, stack: str = STACK, state: Path | None = None
+    ) -> None:
         self.folder = folder
         self.program = ROOT
+        self.stack = stack
         self.bare = folder / "bare"  # a project of the same name without a program: stacks are made there
         for name in ("bare", "state", "home"):
             (folder / name).mkdir(parents=True)
@@ -27,17 +30,17 @@ class Product(Project):
             "HOME": str(folder / "home"),
             "KUBECONFIG": str(folder / "no-kubeconfig"),
             "PULUMI_HOME": str(folder / "home" / "pulumi"),
-            "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
+            "PULUMI_BACKEND_URL": f"file://{state or folder / 'state'}",
             "PULUMI_CONFIG_PASSPHRASE": "test",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             **SKIP_CHECKPOINTS,
         }
-        self.stack_file = self.bare / f"Pulumi.{STACK}.yaml"
+        self.stack_file = self.bare / f"Pulumi.{stack}.yaml"
         self.configure(config)
         (self.bare / "Pulumi.yaml").write_text("name: kubeflow-proof\nruntime: python\n", encoding="utf-8")
         self.program = self.bare
-        self.pulumi("stack", "init", STACK).ok()
+        self.pulumi("stack", "init", stack).ok()
         self.program = ROOT
 
     def configure(self, config: dict[str, Any]) -> None:
@@ -50,12 +53,12 @@ class Product(Project):
 
     def operate(self, verb: str, *arguments: str, **environment: str) -> Result:
         """Preview, up, refresh or destroy of the stack."""
-        chosen = ("--stack", STACK, "--config-file", str(self.stack_file))
+        chosen = ("--stack", self.stack, "--config-file", str(self.stack_file))
         return super().operate(verb, *chosen, *arguments, **environment)
 
     def pulumi(self, *arguments: str, **environment: str) -> Result:
         """Run a command of the engine; those about the stack are told which."""
-        chosen = ("--stack", STACK) if arguments[:2] in {("stack", "export"), ("stack", "output")} else ()
+        chosen = ("--stack", self.stack) if arguments[:2] in {("stack", "export"), ("stack", "output")} else ()
         return super().pulumi(*arguments, *chosen, **environment)
 
 
