@@ -144,7 +144,7 @@ class ClusterSpec:
         metadata={"help": "region or datacenter; any word for existing and local", "example": "eu-west-1"}
     )
     version: str = field(metadata={"help": "Kubernetes minor version", "pattern": r"1\.\d+", "example": "1.35"})
-    pools: Mapping[str, Pool] = field(metadata={"help": "node pools by name"})
+    pools: Mapping[str, Pool] = field(metadata={"help": "node pools by name", "keys": "[a-z][a-z0-9-]{0,30}"})
     options: EnvironmentOptions = field(
         metadata={"help": "options that only this environment knows; their keys depend on `environment`"}
     )

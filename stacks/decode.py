@@ -23,6 +23,7 @@ from .forms import (
     keys_of,
     optional_of,
     wraps_text,
+    written,
 )
 
 T = TypeVar("T")
@@ -79,7 +80,12 @@ def decode(kind: type[T], value: object, *, at: str, refine: Refine | None = Non
 
 def nearest(word: object, known: Iterable[str]) -> str:
     """A hint that names the known word most like `word`; empty if none is like it."""
-    folded = {item.casefold(): item for item in known}
+    return nearest_of(word, {item: item for item in known})
+
+
+def nearest_of(word: object, known: Mapping[str, str]) -> str:
+    """A hint that names what stands behind the known word most like `word`; empty if none is like it."""
+    folded = {name.casefold(): meant for name, meant in known.items()}
     close = difflib.get_close_matches(word[: 2 * _SHOWN].casefold(), folded, n=1) if isinstance(word, str) else []
     return f"did you mean '{folded[close[0]]}'?" if close else ""
 
@@ -240,7 +246,7 @@ class _Decoder:
                 if len(self.problems) == failures:
                     decoded[key.field.name] = result
             elif key.required:
-                hint = f"for example {key.facts['example']}" if "example" in key.facts else ""
+                hint = f"for example {written(key.facts['example'])}" if "example" in key.facts else ""
                 self._refuse(at, "missing", allowed_of(form, key.facts), hint)
         return self._build(kind, decoded, path) if len(self.problems) == before else None
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeGuard, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeGuard, Union, cast, get_args, get_origin, get_type_hints
 
 SCALARS: Mapping[object, str] = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+
+_NEEDS_QUOTES = re.compile(r"[-+]?[\d.]+|true|false|null|")  # or YAML reads no text
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +113,23 @@ def allowed_of(form: object, facts: Mapping[str, Any]) -> str:
     if is_settings(form):
         return f"a mapping with the keys {', '.join(key.key for key in keys_of(form))}"
     return ", ".join(part for part in (words_of(form), limits_of(facts)) if part)
+
+
+def written(value: object) -> str:
+    """A value as a stack file would hold it, or in words."""
+    words = str(value)
+    if value is None or isinstance(value, bool):
+        words = "null" if value is None else words.lower()
+    elif isinstance(value, str):
+        words = f'"{value}"' if _NEEDS_QUOTES.fullmatch(value) else value
+    elif isinstance(value, Enum):
+        words = str(value.value)
+    elif isinstance(value, tuple):
+        items = cast("tuple[object, ...]", value)
+        words = f"[{', '.join(written(item) for item in items)}]"
+    elif isinstance(value, Mapping):
+        items = cast("Mapping[str, object]", value)
+        words = f"{{{', '.join(f'{key}: {written(item)}' for key, item in items.items())}}}"
+    elif is_settings(type(value)):
+        words = "that of each of its keys"
+    return words

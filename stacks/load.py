@@ -19,9 +19,9 @@ from .settings import Settings
 PROJECT = "kubeflow-proof"
 REFINE: Refine = {ClusterSpec: Dependent(field="options", on="environment", choose=options_type)}
 
-_OBJECTS = tuple(item.name for item in fields(Settings))
+OBJECTS = tuple(item.name for item in fields(Settings))
 _KUBECONFIG = "kubeconfig"
-_KEYS = tuple(f"{PROJECT}:{name}" for name in (*_OBJECTS, _KUBECONFIG))
+_KEYS = tuple(f"{PROJECT}:{name}" for name in (*OBJECTS, _KUBECONFIG))
 _TOP_LEVEL = ("config", "encryptionsalt", "secretsprovider", "encryptedkey", "environment")
 _DISABLED = "pulumi:disable-default-providers"
 
@@ -108,14 +108,13 @@ def _read(path: Path) -> tuple[Mapping[str, object] | None, list[Problem]]:
         return None, [Problem(where, f"no YAML: {error.problem}")]
     except (yaml.YAMLError, ValueError) as error:  # not UTF-8, control characters, a date that does not exist
         return None, [Problem("1:1", f"no YAML: {' '.join(str(error).split())}")]
-    table = cast("Mapping[object, object]", document) if isinstance(document, Mapping) else {"config": document}
-    config = table.get("config")
-    problems = [*loader.problems, *_top_level(table)]
+    table = cast("Mapping[object, object]", document if isinstance(document, Mapping) else {"config": document})
+    config, problems = table.get("config"), [*loader.problems, *_top_level(table)]
     if not isinstance(config, Mapping):
         return None, [*problems, Problem("config", _found(config, "config"), f"a mapping with {', '.join(_KEYS[:2])}")]
     values = cast("Mapping[object, object]", config)
     problems.extend(_configuration(values))
-    return {name: values[f"{PROJECT}:{name}"] for name in _OBJECTS if f"{PROJECT}:{name}" in values}, problems
+    return {name: values[f"{PROJECT}:{name}"] for name in OBJECTS if f"{PROJECT}:{name}" in values}, problems
 
 
 def _top_level(document: Mapping[object, object]) -> Iterable[Problem]:
@@ -135,7 +134,7 @@ def _configuration(config: Mapping[object, object]) -> Iterable[Problem]:
         if not colon:
             hint = nearest(f"{PROJECT}:{key}", _KEYS)
             yield Problem(_name(key), "a key without a namespace", "<namespace>:<key>", hint)
-        elif namespace == PROJECT and name not in (*_OBJECTS, _KUBECONFIG):
+        elif namespace == PROJECT and name not in (*OBJECTS, _KUBECONFIG):
             yield Problem(_name(key), "unknown key", ", ".join(_KEYS), nearest(key, _KEYS))
         elif namespace != PROJECT and (hint := nearest(namespace, [PROJECT])):
             yield Problem(_name(key), f"unknown namespace {show(namespace, '')}", hint=hint)

@@ -8,11 +8,9 @@ from infra.provision import provision
 from kubeflow.platform import KubeflowPlatform
 
 from .decode import SettingsError
-from .load import settings_from
+from .load import OBJECTS, settings_from
 from .outputs import Outputs
 from .settings import Settings
-
-_OBJECTS = ("cluster", "platform", "validation")
 
 
 def main() -> None:
@@ -29,7 +27,7 @@ def main() -> None:
 def read_settings(config: pulumi.Config) -> Settings:
     """The stack's configuration as typed settings."""
     try:
-        return settings_from({name: value for name in _OBJECTS if (value := config.get_object(name)) is not None})
+        return settings_from({name: value for name in OBJECTS if (value := config.get_object(name)) is not None})
     except SettingsError as error:
         raise pulumi.RunError(
             f"the configuration of stack '{pulumi.get_stack()}' has {len(error.problems)} problem(s); "

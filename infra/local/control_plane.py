@@ -114,9 +114,8 @@ class ControlPlane:
         if self._directory.exists() and self.kubeconfig.exists():
             if self.ready():
                 return Report(started=Started.REUSED)
-            self._kwokctl("stop", "cluster", check=False)  # what survived a crash would keep the rest from starting
-            _within(_GRACE, lambda: not self._taken_ports())
-            taken = self._taken_ports()  # what is still in use belongs to somebody else
+            self._end("stop")  # what survived a crash would keep the rest from starting
+            taken = self._taken_ports()
             if not taken and self._start(timeout):
                 return Report(started=Started.RESTARTED)
             reason = (
@@ -154,13 +153,18 @@ class ControlPlane:
             )
 
     def _delete(self) -> None:
-        self._kwokctl("delete", "cluster", check=False)
-        _within(_GRACE, lambda: not self._taken_ports())  # the components end after the command does
+        self._end("delete")
         shutil.rmtree(self._directory, ignore_errors=True)
         self.kubeconfig.unlink(missing_ok=True)
 
+    def _end(self, verb: str) -> None:
+        """Stop or delete, and wait for the components: they end after the command does."""
+        pids = [file.read_text(encoding="ascii").strip() for file in self._directory.glob("pids/*.pid")]
+        self._kwokctl(verb, "cluster", check=False)
+        _within(_GRACE, lambda: not any(map(_alive, pids)))
+
     def _taken_ports(self) -> list[int]:
-        """Ports of this control plane that somebody listens on."""
+        """Ports of the stopped control plane that are in use, so belong to somebody else."""
         return [port for port in self._ports() if not ports.free(port)]
 
     def _ports(self) -> list[int]:
@@ -213,6 +217,14 @@ def _within(seconds: float, holds: Callable[[], bool]) -> bool:
             return False
         time.sleep(0.1)
     return True
+
+
+def _alive(pid: str) -> bool:
+    """Whether a process runs; one that nobody has reaped yet does not."""
+    try:
+        return Path("/proc", pid, "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def _link(path: Path) -> Path:
