@@ -118,9 +118,9 @@ class TenantSpec:
 
 # Namespaces of Kubernetes and of the platform's own components: a tenant of that name would be given their powers.
 _RESERVED_NAMESPACES = (
-    "auth", "cert-manager", "default", "feast", "feast-operator-system", "gpu-operator", "istio-system", "knative-eventing",
-    "knative-serving", "kubeflow", "kubeflow-system", "kueue-system", "mlflow", "monitoring", "oauth2-proxy",
-    "observability",
+    "auth", "cert-manager", "default", "feast", "feast-operator-system", "gpu-operator", "istio-system",
+    "knative-eventing", "knative-serving", "kubeflow", "kubeflow-system", "kueue-system", "mlflow", "monitoring",
+    "oauth2-proxy", "observability",
 )  # fmt: skip
 _RESERVED_PREFIX = "kube-"
 DEFAULT_COMPONENTS = "default"  # stands for upstream's example installation and the first choice of each add-on
