@@ -1,6 +1,6 @@
 """The `local` environment: a real control plane on this machine with simulated nodes. For trying out and for tests.
 
-`access.py`, `identity.py` and `network.py` are absent: there is no cloud to ask for access, and nobody routes packets.
+`identity.py` and `network.py` are absent: there is no cloud to be a principal of, and nobody routes packets.
 """
 
 from __future__ import annotations

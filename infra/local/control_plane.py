@@ -6,14 +6,12 @@ resources of the stack, as in every other environment.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import fcntl
 import hashlib
 import json
 import os
 import shutil
-import ssl
 import subprocess
 import tempfile
 import time
@@ -21,12 +19,12 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import urllib3
 import yaml
 
-from . import ports
+from . import access, ports
 
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
@@ -97,7 +95,7 @@ class ControlPlane:
         if not self.kubeconfig.exists() or not all(ports.answers(port) for port in self._ports()):
             return False
         try:
-            return _get(self.kubeconfig, "/readyz") == b"ok"
+            return access.get(self.kubeconfig, "/readyz") == b"ok"
         except (OSError, urllib3.exceptions.HTTPError):
             return False
 
@@ -146,7 +144,7 @@ class ControlPlane:
             "create", "cluster", "--config", str(configuration), "--runtime", "binary", "--kubeconfig", str(made),
             *binaries, "--wait", f"{timeout:.0f}s",
         )  # fmt: skip
-        _write_private(self.kubeconfig, _embedded(made))
+        access.write_private(self.kubeconfig, access.embedded(made))
         if not _within(_GRACE, self.ready):
             raise ControlPlaneError(
                 f"the control plane did not become ready within {timeout:.0f} s; logs: {self.logs()}"
@@ -249,34 +247,3 @@ def _configuration() -> dict[str, Any]:
         "options": {"runtime": "binary", "bindAddress": "127.0.0.1", "disableQPSLimits": True, **ports.choose()},
         "componentsPatches": _PATCHES,
     }
-
-
-def _embedded(made: Path) -> str:
-    """The kubeconfig with its certificates inside, so that it stays whole wherever it is copied."""
-    config = cast("dict[str, Any]", yaml.safe_load(made.read_text(encoding="utf-8")))
-    for kind, names in (("cluster", ("certificate-authority",)), ("user", ("client-certificate", "client-key"))):
-        body = config[f"{kind}s"][0][kind]
-        for name in names:
-            body[f"{name}-data"] = base64.b64encode(Path(body.pop(name)).read_bytes()).decode()
-    return yaml.safe_dump(config, sort_keys=False)
-
-
-def _write_private(path: Path, text: str) -> None:
-    draft = path.with_suffix(".draft")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    draft.replace(path)
-
-
-def _get(kubeconfig: Path, path: str) -> bytes:
-    config = cast("dict[str, Any]", yaml.safe_load(kubeconfig.read_text(encoding="utf-8")))
-    cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-    authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
-    context = ssl.create_default_context(cadata=authority)
-    with tempfile.NamedTemporaryFile() as pair:  # the ssl module loads certificates from files only
-        pair.write(base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"]))
-        pair.flush()
-        context.load_cert_chain(pair.name)
-    with urllib3.PoolManager(ssl_context=context, retries=False) as http:
-        return http.request("GET", cluster["server"] + path, timeout=5).data
