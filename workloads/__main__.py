@@ -115,5 +115,6 @@ def _ids(text: str) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # the first is ignored in what a shell starts in the background
+        signal.signal(number, signal.default_int_handler)
     sys.exit(main(sys.argv[1:]))

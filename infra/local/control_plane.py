@@ -32,6 +32,7 @@ COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-schedul
 # instead of leaving the machine.
 SERVICE_CIDR = "127.100.0.0/16"
 _GRACE = 15.0  # seconds that processes may take to end, or to listen after the API server is ready
+_LAST_THREADS = 2.0  # seconds that sockets may stay open after their process counts as ended
 _SERVICES = [{"key": "service-cluster-ip-range", "value": SERVICE_CIDR}]
 _PATCHES = [
     {"name": "kube-apiserver", "extraArgs": [*_SERVICES, {"key": "endpoint-reconciler-type", "value": "none"}]},
@@ -160,6 +161,7 @@ class ControlPlane:
         pids = [file.read_text(encoding="ascii").strip() for file in self._directory.glob("pids/*.pid")]
         self._kwokctl(verb, "cluster", check=False)
         _within(_GRACE, lambda: not any(map(_alive, pids)))
+        _within(_LAST_THREADS, lambda: not self._taken_ports())
 
     def _taken_ports(self) -> list[int]:
         """Ports of the stopped control plane that are in use, so belong to somebody else."""

@@ -44,7 +44,7 @@ def test_a_second_start_reuses_and_a_crash_keeps_the_data(plane: ControlPlane) -
     assert plane.up().started is Started.REUSED
     for pattern in ("kube-apiserver", "*"):
         kill(plane, pattern)
-        assert not plane.ready()
+        eventually(lambda: not plane.ready(), "the control plane to be down")
         assert plane.up().started is Started.RESTARTED
         assert Api(plane.kubeconfig).get("/api/v1/namespaces/kept") is not None
 
