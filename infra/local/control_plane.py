@@ -32,7 +32,6 @@ COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-schedul
 # instead of leaving the machine.
 SERVICE_CIDR = "127.100.0.0/16"
 _GRACE = 15.0  # seconds that processes may take to end, or to listen after the API server is ready
-_LAST_THREADS = 2.0  # seconds that sockets may stay open after their process counts as ended
 _SERVICES = [{"key": "service-cluster-ip-range", "value": SERVICE_CIDR}]
 _PATCHES = [
     {"name": "kube-apiserver", "extraArgs": [*_SERVICES, {"key": "endpoint-reconciler-type", "value": "none"}]},
@@ -87,6 +86,7 @@ class ControlPlane:
             existed = self._directory.exists()
             if existed:
                 self._delete()
+                self._await_ports()
         shutil.rmtree(self.root)
         _link(self.root).unlink(missing_ok=True)
         return existed
@@ -114,6 +114,7 @@ class ControlPlane:
             if self.ready():
                 return Report(started=Started.REUSED)
             self._end("stop")  # what survived a crash would keep the rest from starting
+            self._await_ports()
             taken = self._taken_ports()
             if not taken and self._start(timeout):
                 return Report(started=Started.RESTARTED)
@@ -161,7 +162,10 @@ class ControlPlane:
         pids = [file.read_text(encoding="ascii").strip() for file in self._directory.glob("pids/*.pid")]
         self._kwokctl(verb, "cluster", check=False)
         _within(_GRACE, lambda: not any(map(_alive, pids)))
-        _within(_LAST_THREADS, lambda: not self._taken_ports())
+
+    def _await_ports(self) -> None:
+        """Sockets stay open for a moment after their process counts as ended; that is nobody else's doing."""
+        _within(_GRACE, lambda: not self._taken_ports())
 
     def _taken_ports(self) -> list[int]:
         """Ports of the stopped control plane that are in use, so belong to somebody else."""
