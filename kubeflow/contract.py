@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import pulumi
 
 from infra.contract import METADATA_ADDRESSES
 
+from .distribution import table
 from .quantity import Quantity
 
 
@@ -121,6 +123,7 @@ _RESERVED_NAMESPACES = (
     "oauth2-proxy", "observability",
 )  # fmt: skip
 _RESERVED_PREFIX = "kube-"
+DEFAULT_COMPONENTS = "default"  # stands for upstream's example installation and the first choice of each add-on
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,9 +133,23 @@ class PlatformSpec:
     tenants: Mapping[str, TenantSpec] = field(
         metadata={"help": "teams by namespace name", "keys": "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"}
     )
+    components: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "help": f"upstream components to install (`python -m kubeflow.distribution list`); '{DEFAULT_COMPONENTS}' "
+            "stands for all of the usual installation",
+            "example": DEFAULT_COMPONENTS,
+        },
+    )
 
     def __post_init__(self) -> None:
-        """Refuse tenants whose namespace belongs to somebody else."""
+        """Refuse tenants whose namespace belongs to somebody else, and components that no release has."""
+        known = [component.name for component in table.components(table.CURRENT)]
+        unknown = [name for name in self.components if name not in (DEFAULT_COMPONENTS, *known)]
+        if unknown:
+            near = {match for name in unknown for match in difflib.get_close_matches(name, known)}
+            meant = f"; did you mean {', '.join(sorted(near))}?" if near else ""
+            raise ValueError(f"components: {table.CURRENT} has no {', '.join(unknown)}{meant}")
         taken = [name for name in self.tenants if name in _RESERVED_NAMESPACES or name.startswith(_RESERVED_PREFIX)]
         if taken:
             raise ValueError(
@@ -157,4 +174,6 @@ class Platform:
 
     tenants: Mapping[str, Tenant]
     priority_classes: Mapping[str, int]
+    components: tuple[str, ...]  # of upstream that are installed
+    left_out: tuple[str, ...]  # objects of these components that this cluster cannot use, as component/kind/name
     ready: tuple[pulumi.Resource, ...] = field(repr=False)

@@ -106,4 +106,6 @@ def _platform(platform: Platform) -> dict[str, Any]:
             for name, tenant in platform.tenants.items()
         },
         "priorityClasses": dict(platform.priority_classes),
+        "components": list(platform.components),
+        "leftOut": list(platform.left_out),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pulumi
 
 from infra.provision import provision
+from kubeflow import install
 from kubeflow.platform import KubeflowPlatform
 
 from .decode import SettingsError
@@ -17,6 +18,7 @@ def main() -> None:
     """Turn the stack file into resources; every problem of the file is told before the first one."""
     config = pulumi.Config()
     settings = read_settings(config)
+    install.source(settings.platform.components)  # what is not cached is told before the first resource, too
     cluster = provision(settings.cluster, config.require_secret)
     platform = KubeflowPlatform(
         "kubeflow", settings.platform, cluster, pulumi.ResourceOptions(providers=[cluster.provider])

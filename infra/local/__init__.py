@@ -28,9 +28,9 @@ from infra.kubeconfig import KubeconfigError, read
 from infra.naming import GPU_RESOURCE, GPU_TAINT, complete_pool
 
 from .control_plane import SERVICE_CIDR
-from .nodes import nodes
+from .nodes import POD_NETWORK, nodes
 from .options import LocalOptions
-from .storage import BLOCK, SHARED, storage_classes
+from .storage import BLOCK, SHARED, storage_classes, volumes
 
 ROOT = Path(__file__).resolve().parents[2]
 CAPABILITIES = frozenset({Capability.MANAGED_DRIVER, Capability.SHARED_STORAGE})
@@ -58,7 +58,11 @@ class LocalCluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         own = pulumi.ResourceOptions(parent=self, provider=self.provider)
-        self.ready = (*storage_classes(own), *nodes(spec.pools, options.machines, spec.region, own))
+        self.ready = (
+            *storage_classes(own),
+            *volumes(options.volumes, own),
+            *nodes(spec.pools, options.machines, spec.region, own),
+        )
         self.register_outputs({"nodes": sum(pool.min for pool in spec.pools.values())})
 
 
@@ -84,7 +88,7 @@ def provision(spec: ClusterSpec, secrets: Secrets, opts: pulumi.ResourceOptions 
         storage=Storage(block=BLOCK, shared=SHARED),
         ingress=Ingress(),
         network=Network(
-            pod_cidr="127.200.0.0/16",
+            pod_cidr=f"{POD_NETWORK}.0.0/16",
             service_cidr=SERVICE_CIDR,
             metadata_addresses=(),
             api_server_cidrs=pulumi.Output.from_input(["127.0.0.1/32"]),

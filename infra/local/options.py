@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from infra.contract import Pool
 
-_MOST_NODES = 256  # each has a /24 of 127.200.0.0/16
+_MOST_NODES = 256  # each has a /24 of the pods' network
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +30,10 @@ class LocalOptions:
     kubeconfig: str = field(
         default=".tools/cluster/kubeconfig",
         metadata={"help": "where `make cluster` leaves the kubeconfig, relative to the repository"},
+    )
+    volumes: int = field(
+        default=16,
+        metadata={"help": "simulated volumes of 100Gi that claims of the block class can bind", "min": 0, "max": 1000},
     )
 
     def check(self, pools: Mapping[str, Pool]) -> None:

@@ -1,14 +1,19 @@
-"""Storage classes by name. Nothing provisions volumes on simulated nodes: a claim stays pending."""
+"""Storage classes by name, and a pool of volumes for the block class. Nothing provisions volumes on simulated nodes.
+
+The scheduler and the volume controller bind claims for real, to volumes that were made beforehand and hold nothing.
+Claims of the shared class, and those beyond the pool, stay pending.
+"""
 
 from __future__ import annotations
 
 import pulumi
 
-from infra.objects import KubernetesObject, document
+from infra.objects import Document, KubernetesObject, document
 
 BLOCK = "standard"
 SHARED = "shared"
 _PROVISIONER = "proof.kubeflow/simulated"
+_DRIVER = "simulated.proof.kubeflow"
 
 
 def storage_classes(opts: pulumi.ResourceOptions) -> tuple[pulumi.Resource, ...]:
@@ -30,4 +35,30 @@ def storage_classes(opts: pulumi.ResourceOptions) -> tuple[pulumi.Resource, ...]
             opts,
         )
         for name in (BLOCK, SHARED)
+    )
+
+
+def volumes(count: int, opts: pulumi.ResourceOptions) -> tuple[pulumi.Resource, ...]:
+    """Simulated volumes of the block class, and the driver that has nothing to attach."""
+    if count == 0:
+        return ()
+    driver = document("storage.k8s.io/v1", "CSIDriver", _DRIVER, spec={"attachRequired": False})
+    return (
+        KubernetesObject("storage-driver", driver, opts),
+        *(KubernetesObject(f"volume-{number}", _volume(f"simulated-{number}"), opts) for number in range(count)),
+    )
+
+
+def _volume(name: str) -> Document:
+    return document(
+        "v1",
+        "PersistentVolume",
+        name,
+        spec={
+            "accessModes": ["ReadWriteOnce"],
+            "capacity": {"storage": "100Gi"},
+            "csi": {"driver": _DRIVER, "volumeHandle": name},
+            "persistentVolumeReclaimPolicy": "Retain",
+            "storageClassName": BLOCK,
+        },
     )

@@ -63,7 +63,7 @@ def test_nodes_look_as_the_device_plugin_would_make_them(tmp_path: Path) -> None
 def test_every_address_of_a_simulated_node_stays_on_the_machine(tmp_path: Path) -> None:
     recorded, _ = build(tmp_path)
     for node in recorded.objects("Node").values():
-        assert node["spec"]["podCIDR"].startswith("127.")
+        assert node["spec"]["podCIDR"].startswith("198.18.")
         assert all(item["address"].startswith("127.") for item in node["status"]["addresses"])
 
 

@@ -1,0 +1,60 @@
+"""No password that upstream publishes goes unnoticed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kubeflow.distribution import CacheMissingError, Distribution, load
+from kubeflow.distribution.cache import Rendered
+from kubeflow.distribution.table import CURRENT, components
+from kubeflow.install.credentials import published_credentials
+
+KNOWN = {
+    "dex": {"OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET", "DEX_USER_PASSWORD"},
+    "katib": {"MYSQL_ALLOW_EMPTY_PASSWORD", "MYSQL_ROOT_PASSWORD"},
+    "mlflow": {"MLFLOW_FLASK_SERVER_SECRET_KEY"},
+    "oauth2-proxy": {"client-id", "client-secret", "cookie-secret"},
+    "pipelines": {"MYSQL_ALLOW_EMPTY_PASSWORD", "accesskey", "password", "secretkey", "username"},
+}
+
+
+def found_in(*bodies: dict[str, Any]) -> tuple[str, ...]:
+    part = Rendered(crds=(), core=bodies, late=(), namespace=None, sha256="")
+    return published_credentials(Distribution(release=CURRENT, components={"dex": part}))
+
+
+def secret(name: str, **content: object) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, **content}
+
+
+def test_a_secret_with_content_is_found_and_one_that_a_controller_fills_is_not() -> None:
+    assert found_in(secret("one", data={"key": "dGVzdA=="}), secret("two", stringData={"empty": ""})) == (
+        "dex/Secret/one/key",
+        "dex/Secret/two/empty",
+    )
+    assert found_in(secret("minted", data={}), secret("null", data=None)) == ()
+
+
+def test_a_password_in_the_environment_of_a_container_is_found() -> None:
+    env = [
+        {"name": "MYSQL_ALLOW_EMPTY_PASSWORD", "value": "true"},
+        {"name": "DB_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}},
+    ]
+    spec = {"template": {"spec": {"containers": [{"name": "main", "env": env}]}}}
+    body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "db"}, "spec": spec}
+    assert found_in(body) == ("dex/Deployment/db/MYSQL_ALLOW_EMPTY_PASSWORD",)
+
+
+def test_the_published_passwords_of_the_release_are_those_that_are_known() -> None:
+    names = [component.name for component in components(CURRENT) if component.default]
+    try:
+        release = load(CURRENT, names)
+    except CacheMissingError as error:
+        pytest.skip(str(error))
+    found: dict[str, set[str]] = {}
+    for place in published_credentials(release):
+        component, _, _, key = place.split("/")
+        found.setdefault(component, set()).add(key)
+    assert found == KNOWN
