@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools import acquire, environment, venv
-from tools.localstack import STACK, LocalStack
+from tools.localstack import STACK, LocalStack, restore
 from tools.places import Places, ToolsError, exclusive
 from tools.run import follow, tail
 
@@ -98,6 +98,7 @@ def _bring_platform(places: Places) -> None:
     stack.prepare()
     stack.unsettled.touch()
     _run(places, _cluster(places, "up", "starts the local cluster: a real API server, simulated nodes"))
+    _restore(stack)
     if stack.state.exists() and stack.left_locked():
         _run(places, _unlock())
     if stack.state.exists() and stack.cluster_changed:
@@ -124,8 +125,16 @@ def _bring_platform(places: Places) -> None:
     stack.unsettled.unlink(missing_ok=True)
 
 
+def _restore(stack: LocalStack) -> None:
+    if not stack.left_locked():
+        return
+    if said := restore(stack.state):
+        print(f"state: {said}", flush=True)
+
+
 def _remove_stack(places: Places, stack: LocalStack) -> None:
     stack.prepare()
+    _restore(stack)
     if stack.left_locked():
         _run(places, _unlock())
     if not stack.cluster_changed:

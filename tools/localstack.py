@@ -119,6 +119,29 @@ class LocalStack:
         return cast("dict[str, Any]", checkpoint.get("latest") or {})
 
 
+def restore(state: Path) -> str:
+    """Put right a state file that a killed engine wrote by half; says what was done, empty if nothing was wrong."""
+    attributes = state.with_name(f"{state.name}.attrs")
+    if attributes.exists() and not _readable(attributes):
+        attributes.unlink()  # the engine does without, but not with half of it
+    if not state.exists() or _readable(state):
+        return ""
+    backup = state.with_name(f"{state.name}.bak")
+    if _readable(backup):
+        write(state, backup.read_text(encoding="utf-8"))
+        return "the killed engine left half a state file: went back to the one before"
+    state.unlink()
+    return "the killed engine left half a state file, and there is none before it: begins with an empty one"
+
+
+def _readable(file: Path) -> bool:
+    try:
+        json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def _alive(lock: dict[str, Any]) -> bool:
     pid = lock.get("pid")
     if not isinstance(pid, int) or lock.get("hostname") != socket.gethostname():

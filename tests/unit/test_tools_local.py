@@ -12,7 +12,7 @@ import pytest
 
 from tools import doctor, lifecycle, venv
 from tools.doctor import Row
-from tools.localstack import LocalStack
+from tools.localstack import LocalStack, restore
 from tools.places import Places, ToolsError, exclusive
 
 
@@ -223,3 +223,20 @@ def test_a_second_command_waits_for_the_first(places: Places, capsys: pytest.Cap
     thread.join()
     assert order == ["first", "second"]
     assert f"waiting: first (process {os.getpid()}) is at it" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("backup", "kept"), [('{"version": 3}', '{"version": 3}'), ("", None), (None, None)])
+def test_half_a_state_file_gives_way_to_the_one_before(tmp_path: Path, backup: str | None, kept: str | None) -> None:
+    state = tmp_path / "local.json"
+    state.write_text('{"version": 3, "checkp', encoding="utf-8")
+    if backup is not None:
+        (tmp_path / "local.json.bak").write_text(backup, encoding="utf-8")
+    assert "half a state file" in restore(state)
+    assert (state.read_text(encoding="utf-8") if state.exists() else None) == kept
+
+
+def test_a_whole_state_file_is_left_alone(tmp_path: Path) -> None:
+    state = tmp_path / "local.json"
+    state.write_text('{"version": 3}', encoding="utf-8")
+    assert restore(state) == ""
+    assert restore(tmp_path / "none.json") == ""
