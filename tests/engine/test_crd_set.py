@@ -11,7 +11,7 @@ import pytest
 
 from kubeflow.distribution import cache
 from kubeflow.distribution.documents import Document, canonical, digest
-from tests.support.cluster import Api
+from tests.support.cluster import Api, eventually
 from tests.support.engine import ROOT, Object, Project, Result
 
 pytestmark = pytest.mark.engine
@@ -83,8 +83,10 @@ def definitions(project: Projects, api: Api, tmp_path: Path) -> Iterator[Definit
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(api.kubeconfig, encoding="utf-8")
     yield Definitions(project(PYTHONPATH=str(ROOT)), kubeconfig, tmp_path / "cache")
-    for name in ("reds", "greens", "blues"):
+    names = ("reds", "greens", "blues")
+    for name in names:
         api.call("DELETE", f"{PATH}/{name}.crdset.test")
+    eventually(lambda: not any(live(api, name) for name in names), "the definitions to be gone, which takes a moment")
 
 
 def live(api: Api, name: str) -> Any:  # noqa: ANN401 - any JSON object
@@ -132,6 +134,7 @@ def test_drift_is_read_named_and_repaired(definitions: Definitions, api: Api) ->
     edited = {"spec": {"versions": crd("Red", "v1", field="edited")["spec"]["versions"]}}
     api.merge(f"{PATH}/reds.crdset.test", edited)
     api.call("DELETE", f"{PATH}/blues.crdset.test")
+    eventually(lambda: live(api, "blues") is None, "the definition to be gone")
     definitions.run("refresh").ok()
     drift = definitions.project.resource("crds")["outputs"]["drift"]
     assert drift == {"reds.crdset.test": "changed by kubectl-edit", "blues.crdset.test": "missing"}
