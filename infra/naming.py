@@ -1,10 +1,11 @@
-"""Names, labels and taints of pools: pure functions, the only source of either (rules C4 and C5)."""
+"""Names, labels and taints of pools: pure functions, the only source of either (rules C4, C5, C9)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
-from .contract import Pool, Role, Taint
+from .contract import Accelerator, Owner, Pool, Role, Taint
 
 POOL_LABEL = "proof.kubeflow/pool"
 ROLE_LABEL = "proof.kubeflow/role"
@@ -21,6 +22,13 @@ def complete_pool(name: str, pool: Pool) -> Pool:
     if pool.role is Role.GPU and GPU_TAINT not in taints:
         taints = (GPU_TAINT, *taints)
     return replace(pool, labels=labels, taints=taints)
+
+
+def accelerator_of(pools: Mapping[str, Pool], owner: Owner) -> Accelerator | None:
+    """How pods ask for a GPU; None exactly when no pool has any (rule C9)."""
+    if all(pool.gpu is None for pool in pools.values()):
+        return None
+    return Accelerator(resource=GPU_RESOURCE, toleration=GPU_TAINT, owner=owner)
 
 
 def gpu_labels(pool: Pool) -> dict[str, str]:

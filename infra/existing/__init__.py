@@ -12,7 +12,6 @@ import pulumi_kubernetes as kubernetes
 
 from infra.contract import (
     METADATA_ADDRESSES,
-    Accelerator,
     Capability,
     Cluster,
     ClusterSpec,
@@ -24,7 +23,7 @@ from infra.contract import (
     options_of,
 )
 from infra.kubeconfig import KubeconfigError, read, server_of
-from infra.naming import GPU_RESOURCE, GPU_TAINT, complete_pool
+from infra.naming import accelerator_of, complete_pool
 
 from .options import ExistingOptions
 
@@ -53,16 +52,13 @@ def provision(spec: ClusterSpec, secrets: Secrets, opts: pulumi.ResourceOptions 
     pools = {name: complete_pool(name, pool) for name, pool in spec.pools.items()}
     kubeconfig = _kubeconfig(options, secrets)
     made = ExistingCluster(spec.name, kubeconfig, opts)
-    has_gpus = any(pool.gpu is not None for pool in pools.values())
     return Cluster(
         environment=spec.environment,
         name=spec.name,
         region=spec.region,
         version=spec.version,
         pools=pools,
-        accelerator=Accelerator(resource=GPU_RESOURCE, toleration=GPU_TAINT, owner=options.gpu_owner)
-        if has_gpus
-        else None,
+        accelerator=accelerator_of(pools, options.gpu_owner),
         storage=Storage(
             block=options.block_storage_class,
             shared=options.shared_storage_class,

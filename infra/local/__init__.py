@@ -12,7 +12,6 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from infra.contract import (
-    Accelerator,
     Capability,
     Cluster,
     ClusterSpec,
@@ -25,7 +24,7 @@ from infra.contract import (
     options_of,
 )
 from infra.kubeconfig import KubeconfigError, read
-from infra.naming import GPU_RESOURCE, GPU_TAINT, complete_pool
+from infra.naming import accelerator_of, complete_pool
 
 from .control_plane import SERVICE_CIDR
 from .nodes import POD_NETWORK, nodes
@@ -77,14 +76,13 @@ def provision(spec: ClusterSpec, secrets: Secrets, opts: pulumi.ResourceOptions 
         raise pulumi.RunError(f"{error}; `make cluster` starts the local control plane and writes it") from error
     kubeconfig = pulumi.Output.secret(text)
     made = LocalCluster(spec.name, replace(spec, pools=pools), kubeconfig, opts)
-    has_gpus = any(pool.gpu is not None for pool in pools.values())
     return Cluster(
         environment=spec.environment,
         name=spec.name,
         region=spec.region,
         version=spec.version,
         pools=pools,
-        accelerator=Accelerator(resource=GPU_RESOURCE, toleration=GPU_TAINT, owner=Owner.CLOUD) if has_gpus else None,
+        accelerator=accelerator_of(pools, Owner.CLOUD),
         storage=Storage(block=BLOCK, shared=SHARED),
         ingress=Ingress(),
         network=Network(
