@@ -1,23 +1,24 @@
 # Every target can be repeated; `make` alone lists them. Details of each: python3 -m tools --help
 PY := python3
 VENV := .venv/bin
+ENVIRONMENT ?= local
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up down tools dev doctor env cluster cluster-down validate check test bench lock
+.PHONY: help up down tools dev doctor env sync cluster cluster-down validate check test rehearse bench lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: ## local cluster, platform and validation, from nothing
-	@$(PY) -m tools up
+up: ## local cluster, platform and validation, from nothing; FROM=DIR takes rendered upstream YAML
+	@$(if $(FROM),KUBEFLOW_PROOF_MANIFESTS=$(FROM) )$(PY) -m tools up
 
 down: ## undo `up`; tools and Python environments stay
 	@$(PY) -m tools down
 
-tools: ## bring the tools and the Python environments
-	@$(PY) -m tools install
+tools: ## bring the tools and the Python environments; ENVIRONMENT=eks adds what that cloud needs
+	@$(PY) -m tools install --environment $(ENVIRONMENT)
 
 dev: ## the same, with everything the tests need
 	@$(PY) -m tools install --dev
@@ -27,6 +28,9 @@ doctor: ## tell what is there and what is missing
 
 env: ## print the variables for `pulumi` by hand: eval "$(make -s env)"
 	@$(PY) -m tools env
+
+sync: tools ## cache upstream's objects; FROM=DIR takes rendered YAML instead of upstream
+	@$(VENV)/python -m kubeflow.distribution sync $(if $(FROM),--from $(FROM))
 
 cluster: tools ## only the local cluster
 	@$(VENV)/python -m infra.local up
@@ -49,11 +53,17 @@ test: dev ## everything: lint, types, all tests on the real engine
 	$(VENV)/pyright
 	$(VENV)/pytest
 
+rehearse: dev ## a cloud stack's whole life without the cloud: STACK=eks, or all of them
+	@$(VENV)/python -m rehearsal.cycle $(if $(STACK),--stack $(STACK))
+
 bench: dev ## measure the local stack against kubectl with the same objects
 	@$(VENV)/python -m tests.bench
 
 lock: ## pin the requirements anew (needs uv on PATH)
 	cd requirements && $(LOCK) dev.in -o dev.txt
 	cd requirements && $(LOCK) platform.in -c dev.txt -o platform.txt
+	cd requirements && for one in eks aks gke ack vsphere; do $(LOCK) $$one.in -c dev.txt -o $$one.txt; done
+	cd requirements && for one in eks aks gke ack vsphere; do \
+		$(LOCK) preflight-$$one.in -o preflight-$$one.txt; done
 	cd requirements && $(LOCK) validation.in -c dev.txt -o validation.txt
 	cd requirements && $(LOCK) go.in -o go.txt

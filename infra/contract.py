@@ -5,7 +5,7 @@ Plain fields may shape the graph; Output fields only flow. The numbered rules ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol, TypeVar
@@ -13,10 +13,24 @@ from typing import Protocol, TypeVar
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-CONTRACT_VERSION = 1
+from .pools import Capacity, Effect, Gpu, Pool, Role, Taint, Tpu
+
+__all__ = [
+    "CONTRACT_VERSION", "CREDENTIALS_FILE", "IDENTITY_FOLDER", "METADATA_ADDRESSES", "TOKEN_FILE", "Accelerator",
+    "AddressKind", "Bind", "Binding", "Bucket", "Capability", "Capacity", "Cluster", "ClusterSpec", "Effect",
+    "Environment", "EnvironmentOptions", "Gpu", "Grant", "Identity", "Ingress", "MissingCapabilityError", "Network",
+    "Owner", "Pool", "Quirks", "Role", "Secrets", "Storage", "Store", "Taint", "Tpu", "options_of",
+]  # fmt: skip
+
+CONTRACT_VERSION = 2
 
 # Instance metadata of the large clouds (and of EKS Pod Identity): credentials for whoever reaches them.
 METADATA_ADDRESSES = ("169.254.169.254", "169.254.170.23", "100.100.100.200", "fd00:ec2::254")
+
+# Where a pod finds the token and the configuration of a binding that has them.
+IDENTITY_FOLDER = "/var/run/secrets/workload-identity"
+TOKEN_FILE = f"{IDENTITY_FOLDER}/token"
+CREDENTIALS_FILE = f"{IDENTITY_FOLDER}/credentials.json"
 
 
 class Environment(Enum):
@@ -31,24 +45,8 @@ class Environment(Enum):
     LOCAL = "local"
 
 
-class Role(Enum):
-    """What a pool of nodes is for."""
-
-    SYSTEM = "system"
-    CPU = "cpu"
-    GPU = "gpu"
-
-
-class Effect(Enum):
-    """What a taint does to a pod that does not tolerate it."""
-
-    NO_SCHEDULE = "NoSchedule"
-    PREFER_NO_SCHEDULE = "PreferNoSchedule"
-    NO_EXECUTE = "NoExecute"
-
-
 class Owner(Enum):
-    """Who installs the GPU driver and the device plugin: the cloud's node image, or this platform."""
+    """Who installs a part of the GPU software: the environment (node image or service), or this platform."""
 
     CLOUD = "cloud"
     PLATFORM = "platform"
@@ -81,49 +79,6 @@ class MissingCapabilityError(Exception):
         self.needed_by = needed_by
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Taint:
-    """A mark on a node that keeps away pods which do not tolerate it."""
-
-    key: str = field(metadata={"help": "taint key", "example": "team"})
-    value: str = field(default="", metadata={"help": "taint value"})
-    effect: Effect = field(default=Effect.NO_SCHEDULE, metadata={"help": "what happens to pods without a toleration"})
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Gpu:
-    """The accelerators of one node."""
-
-    product: str = field(
-        metadata={"help": "GPU product as GPU feature discovery labels it", "example": "NVIDIA-H100-80GB-HBM3"}
-    )
-    count: int = field(metadata={"help": "GPUs per node", "min": 1, "max": 16, "example": 8})
-    memory_mib: int = field(metadata={"help": "memory of one GPU in MiB", "min": 1, "example": 81559})
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pool:
-    """A group of equal nodes. In `Cluster.pools` labels and taints are complete (`naming.complete_pool`)."""
-
-    role: Role = field(metadata={"help": "what the nodes are for"})
-    machine: str = field(metadata={"help": "machine type, in the environment's own words", "example": "p5.48xlarge"})
-    min: int = field(metadata={"help": "fewest nodes; 0 is legal", "min": 0, "max": 10_000})
-    max: int = field(metadata={"help": "most nodes", "min": 0, "max": 10_000})
-    zones: tuple[str, ...] = field(
-        default=(), metadata={"help": "zones to spread over; empty lets the environment choose"}
-    )
-    gpu: Gpu | None = field(default=None, metadata={"help": "accelerators of each node; required for role gpu"})
-    labels: Mapping[str, str] = field(default_factory=dict[str, str], metadata={"help": "further node labels"})
-    taints: tuple[Taint, ...] = field(default=(), metadata={"help": "further taints"})
-
-    def __post_init__(self) -> None:
-        """Refuse a pool that could not exist."""
-        if self.min > self.max:
-            raise ValueError(f"min ({self.min}) is greater than max ({self.max})")
-        if (self.role is Role.GPU) != (self.gpu is not None):
-            raise ValueError("a pool has `gpu` exactly when its role is gpu")
-
-
 class EnvironmentOptions(Protocol):
     """What each environment's options dataclass can do besides holding values."""
 
@@ -151,18 +106,21 @@ class ClusterSpec:
 
     def __post_init__(self) -> None:
         """Refuse a cluster that could not hold the platform (rule C3)."""
-        if not any(pool.role is not Role.GPU and pool.max > 0 for pool in self.pools.values()):
+        if not any(pool.role in (Role.SYSTEM, Role.CPU) and pool.max > 0 for pool in self.pools.values()):
             raise ValueError("at least one pool of role system or cpu with max > 0 is needed: GPU pools are tainted")
         self.options.check(self.pools)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accelerator:
-    """How pods ask for a GPU."""
+    """How pods ask for a GPU, and who installs what it needs: exactly one owner of each part."""
 
     resource: str  # extended resource, for example nvidia.com/gpu
     toleration: Taint
-    owner: Owner
+    driver: Owner
+    toolkit: Owner
+    device_plugin: Owner
+    driver_root: str | None = None  # where an environment's driver lies on a node; None: the usual place
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -186,43 +144,100 @@ class Ingress:
     """How the platform's one gateway Service is exposed."""
 
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+    load_balancer_class: str | None = None
     address: AddressKind = AddressKind.IP
     domain: str = "example.test"
 
 
+def _nowhere() -> pulumi.Output[list[str]]:
+    none: list[str] = []
+    return pulumi.Output.from_input(none)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Network:
-    """Addresses that network policies are made from."""
+    """Addresses that network policies are made from. A network that is not named stays closed."""
 
     pod_cidr: str
     service_cidr: str
     metadata_addresses: tuple[str, ...]  # instance metadata: no pod may ever reach these
     api_server_cidrs: pulumi.Output[list[str]]
+    node_cidrs: tuple[str, ...] = ()
+    resolver: str | None = None  # address of a DNS cache on each node
+    object_store_cidrs: pulumi.Output[list[str]] = field(default_factory=_nowhere)  # and of the token exchange
+
+
+class Store(Enum):
+    """The two buckets of a cluster."""
+
+    ARTIFACTS = "artifacts"  # versioned
+    SCRATCH = "scratch"  # fast, and emptied by age
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grant:
+    """A right of one workload: objects below a prefix of a bucket."""
+
+    store: Store
+    prefix: str  # empty: the whole bucket; otherwise it ends in /
+    write: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Binding:
+    """What has to be written on a workload's objects so that it is the principal that got the grants."""
+
+    annotations: Mapping[str, pulumi.Output[str]] = field(default_factory=dict[str, pulumi.Output[str]])
+    pod_labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    namespace_labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    credentials: pulumi.Output[str] | None = None  # text of CREDENTIALS_FILE, which names TOKEN_FILE; holds no secret
+    audience: str | None = None  # of the token in TOKEN_FILE
+    variable: str | None = None  # by which libraries find CREDENTIALS_FILE
+    ready: tuple[pulumi.Resource, ...] = field(default=(), repr=False)
+
+
+# Namespace, service account, grants, options of the resources that this takes.
+Bind = Callable[[str, str, Sequence[Grant], pulumi.ResourceOptions], Binding]
+
+
+def _unbound(
+    _namespace: str, _account: str, _grants: Sequence[Grant], _opts: pulumi.ResourceOptions
+) -> Binding:  # a cluster without workload identity
+    return Binding()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Identity:
-    """What makes a pod a principal of the cloud. Data only; empty where there is no cloud."""
+    """What makes a service account a principal of the cloud, without any key (capability `workload_identity`)."""
 
-    service_account_annotations: Mapping[str, pulumi.Output[str]] = field(default_factory=dict[str, pulumi.Output[str]])
-    pod_labels: Mapping[str, str] = field(default_factory=dict[str, str])
-    namespace_labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    bind: Bind = _unbound
+    issuer: pulumi.Output[str] | None = None  # of service accounts' tokens, as in `iss`; publishes its keys
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bucket:
-    """Where artifacts go."""
+    """One object store of the environment."""
 
     scheme: str  # s3, abfs, gs, oss
+    name: pulumi.Output[str]
     uri: pulumi.Output[str]
     endpoint: pulumi.Output[str]
     region: str
-    credential: pulumi.Output[str] | None = field(default=None, repr=False)  # secret; None with workload identity
+    # Secret JSON {"accessKey": …, "secretKey": …}; None with workload identity.
+    credential: pulumi.Output[str] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quirks:
+    """What an environment asks of everybody's objects."""
+
+    webhook_labels: Mapping[str, str] = field(default_factory=dict[str, str])  # or it edits webhook configurations
+    critical_pods_quota: bool = False  # pods of system priority need a quota outside kube-system
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cluster:
-    """What every environment gives back. `artifacts` is None where the platform must bring its own object store."""
+    """What every environment gives back. Without `artifacts` the platform must bring its own object store."""
 
     environment: Environment
     name: str
@@ -235,6 +250,8 @@ class Cluster:
     network: Network
     identity: Identity
     artifacts: Bucket | None
+    scratch: Bucket | None = None
+    quirks: Quirks = Quirks()
     capabilities: frozenset[Capability]
     provider: kubernetes.Provider = field(repr=False)
     kubeconfig: pulumi.Output[str] = field(repr=False)

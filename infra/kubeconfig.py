@@ -1,11 +1,16 @@
-"""Kubeconfigs as data: reading what the contract needs from one. Never builds one by formatting text."""
+"""Kubeconfigs as data: reading what the contract needs from one, building one. Never by formatting text."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import pulumi
 import yaml
+
+_EXEC_API = "client.authentication.k8s.io/v1beta1"
 
 
 class KubeconfigError(Exception):
@@ -39,6 +44,59 @@ def server_of(text: str, *, origin: str) -> str:
     if not server:
         raise KubeconfigError(f"{origin}: clusters[{cluster_name}].cluster.server is missing")
     return str(server)
+
+
+def exec_kubeconfig(
+    *,
+    name: str,
+    server: pulumi.Input[str],
+    ca: pulumi.Input[str],
+    command: str,
+    args: Sequence[pulumi.Input[str]] = (),
+    env: Mapping[str, pulumi.Input[str]] | None = None,
+    provide_cluster_info: bool = False,
+) -> pulumi.Output[str]:
+    """A kubeconfig in which a program makes the credential when it is needed; a secret Output of JSON.
+
+    `ca` is base64. What is in `env` stays in the state, so no secret belongs there.
+    """
+    parts = pulumi.Output.all(server=server, ca=ca, args=list(args), env=dict(env or {}))
+    return pulumi.Output.secret(
+        parts.apply(
+            lambda found: json.dumps(
+                exec_document(name=name, command=command, provide_cluster_info=provide_cluster_info, **found)
+            )
+        )
+    )
+
+
+def exec_document(
+    *,
+    name: str,
+    server: str,
+    ca: str,
+    command: str,
+    args: Sequence[str],
+    env: Mapping[str, str],
+    provide_cluster_info: bool,
+) -> dict[str, Any]:
+    """The kubeconfig of `exec_kubeconfig`, of known values."""
+    program = {
+        "apiVersion": _EXEC_API,
+        "command": command,
+        "args": list(args),
+        "env": [{"name": key, "value": value} for key, value in sorted(env.items())],
+        "interactiveMode": "Never",
+        "provideClusterInfo": provide_cluster_info,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": name,
+        "clusters": [{"name": name, "cluster": {"server": server, "certificate-authority-data": ca}}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+        "users": [{"name": name, "user": {"exec": program}}],
+    }
 
 
 def _entry(config: dict[str, Any], kind: str, name: object, origin: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Whoever comes after `up` (validation, dashboards, reports, another stack) starts
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,10 +22,11 @@ SIMULATED_NODES = "simulated nodes: pods are scheduled and admitted for real, bu
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outputs:
-    """Everything the stack promises to its readers. `body` is plain; the kubeconfig is secret."""
+    """Everything the stack promises to its readers. `body` is plain; kubeconfig and logins are secret."""
 
     body: dict[str, Any]
     kubeconfig: pulumi.Output[str] = field(repr=False)
+    logins: Mapping[str, pulumi.Output[str]] = field(repr=False)  # passwords by address
 
     @classmethod
     def of(cls, cluster: Cluster, platform: Platform, validation: ValidationSpec) -> Outputs:
@@ -43,6 +45,7 @@ class Outputs:
                 },
             },
             kubeconfig=pulumi.Output.secret(cluster.kubeconfig),
+            logins=platform.logins,
         )
 
     def export(self) -> None:
@@ -50,6 +53,7 @@ class Outputs:
         for name, value in self.body.items():
             pulumi.export(name, value)
         pulumi.export("kubeconfig", self.kubeconfig)
+        pulumi.export("logins", pulumi.Output.secret(dict(self.logins)))
 
 
 def parse(outputs: object, *, source: str) -> reader.Target:
@@ -69,7 +73,7 @@ def _cluster(cluster: Cluster) -> dict[str, Any]:
         else {
             "resource": accelerator.resource,
             "tolerationKey": accelerator.toleration.key,
-            "owner": accelerator.owner.value,
+            "owner": accelerator.driver.value,
         },
         "storage": {
             "block": cluster.storage.block,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pulumi
 
+from infra.contract import ClusterSpec
 from infra.provision import provision
-from kubeflow import install
-from kubeflow.platform import KubeflowPlatform
+from kubeflow import gpu, install
+from kubeflow.platform import KubeflowPlatform, PlatformArgs
 
 from .decode import SettingsError
 from .load import OBJECTS, settings_from
@@ -18,12 +21,22 @@ def main() -> None:
     """Turn the stack file into resources; every problem of the file is told before the first one."""
     config = pulumi.Config()
     settings = read_settings(config)
-    install.source(settings.platform.components)  # what is not cached is told before the first resource, too
-    cluster = provision(settings.cluster, config.require_secret)
-    platform = KubeflowPlatform(
-        "kubeflow", settings.platform, cluster, pulumi.ResourceOptions(providers=[cluster.provider])
-    )
+    chosen = install.expanded(settings.platform.components)
+    install.source(chosen, needed=not settings.platform.allow_absent)  # told before the first resource
+    cluster = provision(_with_labels(settings), config.require_secret)
+    args = PlatformArgs(spec=settings.platform, cluster=cluster, secrets=config.require_secret)
+    platform = KubeflowPlatform("kubeflow", args, pulumi.ResourceOptions(providers=[cluster.provider]))
     Outputs.of(cluster, platform.platform, settings.validation).export()
+
+
+def _with_labels(settings: Settings) -> ClusterSpec:
+    """The cluster with the labels by which nodes learn how their GPUs are shared: autoscaled ones, too, are born so."""
+    labels = gpu.node_labels(settings.platform.gpu, settings.cluster.pools)
+    pools = {
+        name: replace(pool, labels={**pool.labels, **labels.get(name, {})})
+        for name, pool in settings.cluster.pools.items()
+    }
+    return replace(settings.cluster, pools=pools)
 
 
 def read_settings(config: pulumi.Config) -> Settings:

@@ -16,7 +16,14 @@ def parser() -> argparse.ArgumentParser:
     installing = verbs.add_parser(
         "install", help="bring the tools and the Python environments; does only what is left to do"
     )
-    installing.add_argument("--dev", action="store_true", help="the environment of the tests too")
+    richer = installing.add_mutually_exclusive_group()
+    richer.add_argument("--dev", action="store_true", help="the environment of the tests too")
+    richer.add_argument(
+        "--environment",
+        choices=(*venv.ENVIRONMENTS, "existing", "local"),
+        default="local",
+        help="with the SDK of that environment too",
+    )
     looking = verbs.add_parser("doctor", help="tell what is there and what is missing; exit code 1 if something is")
     looking.add_argument("--json", action="store_true", help="for programs")
     printing = verbs.add_parser("env", help='print shell variables: eval "$(python3 -m tools env)"')
@@ -26,10 +33,10 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def install(places: Places, *, dev: bool) -> None:
+def install(places: Places, *, dev: bool, environment: str) -> None:
     """Bring everything: the environments first, since the official pulumi is installed by its SDK."""
-    with_tests, without = venv.platform(places).files
-    venv.ensure(places, venv.platform(places), with_tests if dev else without)
+    platform = venv.platform(places)
+    venv.ensure(places, platform, platform.files[0] if dev else venv.requirements(places, environment))
     validation = venv.validation(places)
     venv.ensure(places, validation, validation.files[0])
     acquire.install(places)
@@ -43,7 +50,7 @@ def main() -> int:
     try:
         match asked.verb:
             case "install":
-                install(places, dev=asked.dev)
+                install(places, dev=asked.dev, environment=asked.environment)
                 code = doctor.report(places, as_json=False)
             case "doctor":
                 code = doctor.report(places, as_json=asked.json)

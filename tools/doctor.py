@@ -13,7 +13,7 @@ from rehearsal.launchers import is_ours
 from tools import OLDEST_PYTHON, acquire, gobuild, standins, venv
 from tools.places import Places
 from tools.records import Origin
-from tools.table import GO_OLDEST, KUBERNETES_PLUGIN, KUBERNETES_PLUGIN_VERSION, LANGUAGE_HOST, PULUMI, TOOLS, Fit
+from tools.table import GO_OLDEST, LANGUAGE_HOST, PULUMI, TOOLS, Fit, Plugin
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +77,7 @@ def footer(places: Places, rows: list[Row]) -> list[str]:
     """What the table means: stand-ins, and what to do about what is missing."""
     lines: list[str] = []
     if used := standins.in_use(places):
-        lines += [f"stand-in: {name} {standins.MEANING[name]}" for name in used]
+        lines += [f"stand-in: {name} {standins.meaning(name)}" for name in used]
         lines.append(
             "Stand-ins are good for the local environment and for tests. For a real cluster run `make tools` with the"
         )
@@ -111,16 +111,20 @@ def _go(places: Places, *, required: bool) -> Row:
 
 def _plugins(places: Places, pulumi: Path | None) -> list[Row]:
     host = pulumi and standins.official_language_host(places, pulumi, acquire.system_path(places))
-    plugin = "official" if pulumi and standins.official_plugin(places, pulumi) else None
+    there = standins.official_plugins(places, pulumi) if pulumi else frozenset[Plugin]()
+    folder = str(places.pulumi_home / "plugins")
     return [
-        _plugin(places, LANGUAGE_HOST, "with pulumi", "official" if host else None, str(host or "")),
-        _plugin(places, KUBERNETES_PLUGIN, KUBERNETES_PLUGIN_VERSION, plugin, str(places.pulumi_home / "plugins")),
+        _plugin(places, LANGUAGE_HOST, "with pulumi", str(host or ""), official=host is not None),
+        *(
+            _plugin(places, plugin.program, plugin.version, folder, official=plugin in there)
+            for plugin in venv.plugins(places)
+        ),
     ]
 
 
-def _plugin(places: Places, name: str, wanted: str, official: str | None, path: str) -> Row:
+def _plugin(places: Places, name: str, wanted: str, path: str, *, official: bool) -> Row:
     if official:
-        return Row(tool=name, wanted=wanted, found=wanted, origin=official, path=path)
+        return Row(tool=name, wanted=wanted, found=wanted, origin="official", path=path)
     launcher = places.bin / name
     if is_ours(launcher) and os.access(launcher, os.X_OK):
         return Row(tool=name, wanted=wanted, found="rehearsal/", origin=Origin.STAND_IN.value, path=str(launcher))
@@ -134,7 +138,7 @@ def _environments(places: Places) -> list[Row]:
         rows.append(
             Row(
                 tool=f"environment {one.folder.name}",
-                wanted=one.files[-1].name,
+                wanted=f"{one.files[-1].name}{' or richer' if len(one.files) > 1 else ''}",
                 found=held.name if held else "-",
                 origin="installed" if held else Origin.MISSING.value,
                 path=str(one.folder) if held else "-",

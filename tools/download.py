@@ -16,7 +16,7 @@ from pathlib import Path
 from tools.places import Places, ToolsError
 from tools.records import Origin
 from tools.run import Progress, failed, follow, output
-from tools.table import KUBERNETES_PLUGIN_VERSION, Download, Tool, parse
+from tools.table import Download, Tool, parse
 
 OFFLINE = "KUBEFLOW_PROOF_OFFLINE"
 PROBE_SECONDS = 3.0
@@ -81,17 +81,6 @@ def fetch(places: Places, tool: Tool) -> Origin | None:
         print(f"  {tool.name}: the official download did not work, going on without it: {error}", flush=True)
         return None
     return Origin.OFFICIAL
-
-
-def kubernetes_plugin(places: Places, pulumi: Path) -> bool:
-    """Let the engine install the official Kubernetes plugin; False if that did not work."""
-    if offline() or not reachable(_HOSTS[Download.PULUMI_SDK]):
-        return False
-    log = places.logs / "plugin-kubernetes.log"
-    command = [str(pulumi), "plugin", "install", "resource", "kubernetes", KUBERNETES_PLUGIN_VERSION]
-    environment = os.environ | {"PULUMI_HOME": str(places.pulumi_home), "PULUMI_SKIP_UPDATE_CHECK": "true"}
-    with Progress(f"Kubernetes plugin {KUBERNETES_PLUGIN_VERSION}, official download"):
-        return follow(command, log, _ignore, env=environment) == 0
 
 
 def _pulumi(places: Places, tool: Tool) -> None:

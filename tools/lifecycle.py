@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import time
@@ -9,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import acquire, environment, venv
+from tools import acquire, download, environment, venv
 from tools.localstack import STACK, LocalStack, restore
 from tools.places import Places, ToolsError, exclusive
 from tools.run import follow, tail
 
+MANIFESTS = "KUBEFLOW_PROOF_MANIFESTS"  # a folder with rendered upstream YAML, for machines without a network
 _ENV = 'eval "$(python3 -m tools env --local)"'
 
 
@@ -43,6 +45,7 @@ def up(places: Places) -> int:
     with exclusive(places.tools / "up.lock", "python -m tools up"):
         try:
             _bring_tools(places)
+            _bring_distribution(places)
             _bring_platform(places)
             _run(places, _validation(places))
         except StepError as error:
@@ -90,6 +93,20 @@ def _bring_tools(places: Places) -> None:
     print(
         f"  tools: done in {time.monotonic() - begun:.1f} s ({len(found)} programs: {', '.join(origins)})", flush=True
     )
+
+
+def _bring_distribution(places: Places) -> None:
+    """Upstream's objects, from upstream or from a folder with rendered YAML. The local stack can do without them."""
+    rendered = os.environ.get(MANIFESTS)
+    cached = (places.tools / "cache" / "distribution").is_dir()
+    if not (rendered or cached or not download.offline()):
+        print(f"distribution: not cached, and nothing may be downloaded; {MANIFESTS}=DIR takes rendered YAML")
+        return
+    source = ("--from", rendered) if rendered else ()
+    try:
+        _run(places, _sync(places, *source))
+    except StepError:
+        print("  going on without: only the kinds of what is missing will be there", flush=True)
 
 
 def _bring_platform(places: Places) -> None:
@@ -177,6 +194,16 @@ def counts(line: str) -> bool:
     words = line.split()
     counted = len(words) > 1 and words[-1] in {"created", "updated", "deleted", "replaced", "unchanged", "errored"}
     return counted and words[-2].isdigit()
+
+
+def _sync(places: Places, *source: str) -> Step:
+    python = str(places.venv / "bin" / "python")
+    return Step(
+        name="distribution",
+        does="brings what is not cached of upstream's objects",
+        command=(python, "-m", "kubeflow.distribution", "sync", *source),
+        shows=lambda line: " components, " in line,
+    )
 
 
 def _validation(places: Places) -> Step:

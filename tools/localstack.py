@@ -6,12 +6,14 @@ engine is given a copy of it.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
 import re
 import shutil
 import socket
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,8 @@ from tools.run import output
 
 PROJECT = "kubeflow-proof"
 STACK = "local"
+SUFFIX = ".json.gz"  # the engine compresses the local state: see `environment.LOCAL_ONLY`
+_GZIP = b"\x1f\x8b"
 _SALT = re.compile(r"^encryptionsalt:.*$", re.MULTILINE)
 
 
@@ -49,7 +53,7 @@ class LocalStack:
     @property
     def state(self) -> Path:
         """The stack's state."""
-        return self._backend / "stacks" / PROJECT / f"{STACK}.json"
+        return self._backend / "stacks" / PROJECT / f"{STACK}{SUFFIX}"
 
     @property
     def _backend(self) -> Path:
@@ -101,8 +105,9 @@ class LocalStack:
 
     def others(self) -> list[str]:
         """Further stacks that the user keeps in the same backend."""
-        every = (file.relative_to(self._backend / "stacks") for file in (self._backend / "stacks").glob("**/*.json"))
-        return sorted(str(one.with_suffix("")) for one in every if one != Path(PROJECT, f"{STACK}.json"))
+        stacks = self._backend / "stacks"
+        every = {file for pattern in ("**/*.json", f"**/*{SUFFIX}") for file in stacks.glob(pattern)} - {self.state}
+        return sorted(str(one.relative_to(stacks)).partition(".json")[0] for one in every)
 
     def _locks(self) -> Iterator[dict[str, Any]]:
         for file in (self._backend / "locks").glob(f"**/{PROJECT}/{STACK}/*.json"):
@@ -113,8 +118,8 @@ class LocalStack:
 
     def _latest(self) -> dict[str, Any]:
         try:
-            checkpoint = json.loads(self.state.read_text(encoding="utf-8"))["checkpoint"]
-        except (OSError, ValueError, KeyError):
+            checkpoint = _content(self.state)["checkpoint"]
+        except (OSError, EOFError, ValueError, KeyError, zlib.error):
             return {}
         return cast("dict[str, Any]", checkpoint.get("latest") or {})
 
@@ -128,7 +133,7 @@ def restore(state: Path) -> str:
         return ""
     backup = state.with_name(f"{state.name}.bak")
     if _readable(backup):
-        write(state, backup.read_text(encoding="utf-8"))
+        shutil.copyfile(backup, state)
         return "the killed engine left half a state file: went back to the one before"
     state.unlink()
     return "the killed engine left half a state file, and there is none before it: begins with an empty one"
@@ -136,10 +141,16 @@ def restore(state: Path) -> str:
 
 def _readable(file: Path) -> bool:
     try:
-        json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        _content(file)
+    except (OSError, EOFError, ValueError, zlib.error):
         return False
     return True
+
+
+def _content(file: Path) -> dict[str, Any]:
+    """What a file of the backend holds, compressed or not."""
+    data = file.read_bytes()
+    return cast("dict[str, Any]", json.loads(gzip.decompress(data) if data.startswith(_GZIP) else data))
 
 
 def _alive(lock: dict[str, Any]) -> bool:

@@ -118,8 +118,21 @@ TOOLS = (
     _kubernetes("kubectl", "version", "--client", fit=Fit.SAME_MAJOR),
 )
 
-# The official Python language host comes with an official pulumi; the plugin is released on its own.
+# The official Python language host comes with an official pulumi; plugins are released on their own.
 LANGUAGE_HOST = "pulumi-language-python"
 DYNAMIC_PROVIDER = "pulumi-resource-pulumi-python"
 KUBERNETES_PLUGIN = "pulumi-resource-kubernetes"
-KUBERNETES_PLUGIN_VERSION = "4.32.0"
+PLUGIN_HOST = "get.pulumi.com"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plugin:
+    """A resource plugin in one version: the one that the installed SDK of that name asks for."""
+
+    name: str
+    version: str
+
+    @property
+    def program(self) -> str:
+        """The file that the engine looks for."""
+        return f"pulumi-resource-{self.name}"

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from tools.places import Places, ToolsError, write
 from tools.run import Progress, failed, follow, output
+from tools.table import Plugin
 
 STAMP = ".requirements.json"
+ENVIRONMENTS = ("eks", "aks", "gke", "ack", "vsphere")  # those that need more than the platform itself
 _NO_INDEX = (
     "Could not find a version",
     "Failed to establish a new connection",
@@ -23,11 +25,11 @@ _NO_INDEX = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Venv:
-    """One environment and the requirement files that may fill it, the richest first."""
+    """One environment and the requirement files that may fill it: the richest first, the poorest last."""
 
     name: str
     folder: Path
-    files: tuple[Path, ...]
+    files: tuple[Path, ...]  # the first holds all others and the last is part of all; those between differ
 
     @property
     def python(self) -> Path:
@@ -46,15 +48,41 @@ class Venv:
         return None
 
     def satisfies(self, wanted: Path) -> bool:
-        """Whether it holds what a file asks for; a richer file holds the poorer one."""
+        """Whether it holds what a file asks for."""
         held = self.filled_by()
-        return held is not None and self.files.index(held) <= self.files.index(wanted)
+        return held is not None and self._within(wanted, held)
+
+    def grows_to(self, wanted: Path) -> bool:
+        """Whether a file only adds to what is there, so that nothing has to go first."""
+        held = self.filled_by()
+        return held is not None and self._within(held, wanted)
+
+    def _within(self, poorer: Path, richer: Path) -> bool:
+        return poorer == richer or poorer == self.files[-1] or richer == self.files[0]
 
 
 def platform(places: Places) -> Venv:
-    """The environment of the program and, when asked for, of the tests."""
-    folder = places.root / "requirements"
-    return Venv(name="platform", folder=places.venv, files=(folder / "dev.txt", folder / "platform.txt"))
+    """The environment of the program: of the tests, of one cloud, or of what all clouds share."""
+    names = ("dev", *ENVIRONMENTS, "platform")
+    files = tuple(places.root / "requirements" / f"{name}.txt" for name in names)
+    return Venv(name="platform", folder=places.venv, files=files)
+
+
+def requirements(places: Places, environment: str) -> Path:
+    """The file with what the program imports in an environment; those without one of their own share the platform's."""
+    name = environment if environment in ENVIRONMENTS else "platform"
+    return places.root / "requirements" / f"{name}.txt"
+
+
+def plugins(places: Places) -> list[Plugin]:
+    """The plugins that the installed SDKs ask for; the engine wants each of them, used or not."""
+    found = dict[str, Plugin]()
+    for file in sorted(places.venv.glob("lib/python*/site-packages/*/pulumi-plugin.json")):
+        declared = json.loads(file.read_text(encoding="utf-8"))
+        if declared.get("resource"):
+            name = declared.get("name") or file.parent.name.removeprefix("pulumi_").replace("_", "-")
+            found[name] = Plugin(name=name, version=declared.get("version", "").lstrip("v"))
+    return list(found.values())
 
 
 def validation(places: Places) -> Venv:
@@ -73,7 +101,7 @@ def ensure(places: Places, venv: Venv, wanted: Path) -> bool:
     """Fill an environment unless it holds what is wanted already; True if something was installed."""
     if venv.satisfies(wanted):
         return False
-    grows = venv.filled_by() is not None
+    grows = venv.grows_to(wanted)
     log = places.logs / f"venv-{venv.folder.name.strip('.')}.log"
     environment = {
         key: value for key, value in os.environ.items() if key not in {"PYTHONHOME", "PYTHONPATH", "PIP_TARGET"}

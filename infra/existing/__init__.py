@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import cast
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 from infra.contract import (
     METADATA_ADDRESSES,
+    Bucket,
     Capability,
     Cluster,
     ClusterSpec,
@@ -25,7 +28,7 @@ from infra.contract import (
 from infra.kubeconfig import KubeconfigError, read, server_of
 from infra.naming import accelerator_of, complete_pool
 
-from .options import ExistingOptions
+from .options import ExistingOptions, GivenStore
 
 
 class ExistingCluster(pulumi.ComponentResource):
@@ -50,7 +53,7 @@ def provision(spec: ClusterSpec, secrets: Secrets, opts: pulumi.ResourceOptions 
     """Open the given cluster. `ready` holds its provider: nobody can wait for nodes that are not ours."""
     options = options_of(spec, ExistingOptions)
     pools = {name: complete_pool(name, pool) for name, pool in spec.pools.items()}
-    kubeconfig = _kubeconfig(options, secrets)
+    kubeconfig, store = _kubeconfig(options, secrets), options.object_store
     made = ExistingCluster(spec.name, kubeconfig, opts)
     return Cluster(
         environment=spec.environment,
@@ -58,7 +61,7 @@ def provision(spec: ClusterSpec, secrets: Secrets, opts: pulumi.ResourceOptions 
         region=spec.region,
         version=spec.version,
         pools=pools,
-        accelerator=accelerator_of(pools, options.gpu_owner),
+        accelerator=accelerator_of(pools, options.gpu_owner, device_plugin=options.device_plugin_owner),
         storage=Storage(
             block=options.block_storage_class,
             shared=options.shared_storage_class,
@@ -70,9 +73,13 @@ def provision(spec: ClusterSpec, secrets: Secrets, opts: pulumi.ResourceOptions 
             service_cidr=options.service_cidr,
             metadata_addresses=METADATA_ADDRESSES,
             api_server_cidrs=pulumi.Output.from_input(list(options.api_server_cidrs)),
+            node_cidrs=options.node_cidrs,
+            resolver=options.resolver,
+            object_store_cidrs=pulumi.Output.from_input(list(options.object_store_cidrs)),
         ),
         identity=Identity(),
-        artifacts=None,
+        artifacts=None if store is None else _bucket(store, store.artifacts, secrets),
+        scratch=None if store is None or store.scratch is None else _bucket(store, store.scratch, secrets),
         capabilities=_capabilities(options),
         provider=made.provider,
         kubeconfig=kubeconfig,
@@ -101,4 +108,27 @@ def _kubeconfig(options: ExistingOptions, secrets: Secrets) -> pulumi.Output[str
 
 def _proven(text: str, origin: str) -> str:
     server_of(text, origin=origin)
+    return text
+
+
+def _bucket(store: GivenStore, name: str, secrets: Secrets) -> Bucket:
+    return Bucket(
+        scheme="s3",
+        name=pulumi.Output.from_input(name),
+        uri=pulumi.Output.from_input(f"s3://{name}"),
+        endpoint=pulumi.Output.from_input(store.endpoint),
+        region=store.region,
+        credential=pulumi.Output.secret(secrets("objectStore").apply(_keyed)),
+    )
+
+
+def _keyed(text: str) -> str:
+    """The text, if it holds a pair of keys; the message shows none of it."""
+    try:
+        found: object = json.loads(text)
+    except ValueError:
+        found = None
+    keys = cast("dict[str, object]", found) if isinstance(found, dict) else dict[str, object]()
+    if not all(isinstance(keys.get(name), str) for name in ("accessKey", "secretKey")):
+        raise pulumi.RunError('kubeflow-proof:objectStore: allowed: JSON like {"accessKey": ..., "secretKey": ...}')
     return text

@@ -9,6 +9,16 @@ from infra.contract import AddressKind, Capability, Owner, Pool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class GivenStore:
+    """A given S3-compatible store. The secret key `objectStore` is JSON: {"accessKey": ..., "secretKey": ...}."""
+
+    endpoint: str = field(metadata={"help": "address", "pattern": "https://.+", "example": "https://s3.example.com"})
+    region: str = field(default="us-east-1", metadata={"help": "region, as the store calls its own"})
+    artifacts: str = field(metadata={"help": "bucket that keeps old versions", "example": "ml-artifacts"})
+    scratch: str | None = field(default=None, metadata={"help": "bucket that expires objects by age"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ExistingOptions:
     """Facts about a given cluster. They shape the platform, so they are written down, never discovered.
 
@@ -41,7 +51,23 @@ class ExistingOptions:
     api_server_cidrs: tuple[str, ...] = field(
         metadata={"help": "addresses of the API server, after translation", "example": "10.0.0.10/32"}
     )
+    node_cidrs: tuple[str, ...] = field(
+        default=(), metadata={"help": "networks of the nodes", "example": "10.0.0.0/16"}
+    )
+    resolver: str | None = field(
+        default=None,
+        metadata={"help": "address of the DNS cache on each node, if there is one", "example": "169.254.20.10"},
+    )
+    object_store_cidrs: tuple[str, ...] = field(
+        default=(), metadata={"help": "addresses of the object store", "example": "10.0.9.0/28"}
+    )
+    object_store: GivenStore | None = field(
+        default=None, metadata={"help": "buckets that are there; none: the platform brings its own object store"}
+    )
     gpu_owner: Owner = field(default=Owner.PLATFORM, metadata={"help": "who installs the GPU driver and device plugin"})
+    device_plugin_owner: Owner | None = field(
+        default=None, metadata={"help": "who installs the device plugin, if not whoever installs the driver"}
+    )
     domain: str = field(default="example.test", metadata={"help": "DNS suffix of the platform's endpoints"})
     ingress_annotations: Mapping[str, str] = field(
         default_factory=dict[str, str], metadata={"help": "annotations of the gateway Service"}

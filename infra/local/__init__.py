@@ -90,6 +90,7 @@ def provision(spec: ClusterSpec, secrets: Secrets, opts: pulumi.ResourceOptions 
             service_cidr=SERVICE_CIDR,
             metadata_addresses=(),
             api_server_cidrs=pulumi.Output.from_input(["127.0.0.1/32"]),
+            node_cidrs=("127.0.0.0/8",),
         ),
         identity=Identity(),
         artifacts=None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from infra.contract import Pool
+from infra.contract import Capacity, Pool, Role
 
 _MOST_NODES = 256  # each has a /24 of the pods' network
 
@@ -37,7 +37,7 @@ class LocalOptions:
     )
 
     def check(self, pools: Mapping[str, Pool]) -> None:
-        """A pool's machine is one of `machines`; there is no autoscaler, so pools are of one size."""
+        """A pool's machine is one of `machines`; nothing scales, nothing is bought, and nobody simulates TPUs."""
         allowed = ", ".join(sorted(self.machines))
         problems = [
             f"pools.{name}.machine: found '{pool.machine}'; allowed: {allowed} (cluster.options.machines)"
@@ -48,6 +48,11 @@ class LocalOptions:
             f"pools.{name}: min {pool.min} and max {pool.max} differ; simulated pools do not scale"
             for name, pool in pools.items()
             if pool.min != pool.max
+        ]
+        problems += [
+            f"pools.{name}: simulated pools are of role system, cpu or gpu and of capacity on-demand"
+            for name, pool in pools.items()
+            if pool.role is Role.TPU or pool.capacity is not Capacity.ON_DEMAND
         ]
         if (total := sum(pool.min for pool in pools.values())) > _MOST_NODES:
             problems.append(f"pools: {total} nodes in all; at most {_MOST_NODES} can be simulated")

@@ -10,7 +10,8 @@ import pytest
 from kubeflow.contract import PlatformSpec
 from kubeflow.distribution import Distribution
 from kubeflow.distribution.cache import Rendered
-from kubeflow.install import InstallArgs, Installation, Source
+from kubeflow.install import InstallArgs, Installation
+from kubeflow.install.loader import Plan, plan
 from tests.support import graph, samples
 
 Object = dict[str, Any]
@@ -43,23 +44,25 @@ WEBHOOK: Object = {
 WIDGET: Object = {"apiVersion": "example.test/v1", "kind": "Widget", "metadata": {"name": "one", "namespace": "wrong"}}
 
 
-def install(*more: Object, webhooks: bool = False, containers: bool = True) -> tuple[graph.Graph, Installation]:
-    made: list[Installation] = []
+def install(*more: Object, webhooks: bool = False, containers: bool = True) -> tuple[graph.Graph, Plan]:
     dex = Rendered(
         crds=(CRD,), core=(NAMESPACE, SETTINGS, SERVER, WEBHOOK, *more), late=(WIDGET,), namespace=None, sha256="abc"
     )
     distribution = Distribution(release="26.03", components={"dex": dex})
+    chosen = plan(distribution, webhooks=webhooks, containers=containers)
 
     def program() -> None:
         args = InstallArgs(
-            source=Source(distribution=distribution, folder="cache"),
+            plan=chosen,
+            distribution=distribution,
+            folder="cache",
             kubeconfig=pulumi.Output.secret(samples.KUBECONFIG),
             webhooks=webhooks,
             containers=containers,
         )
-        made.append(Installation("components", args))
+        Installation("components", args)
 
-    return graph.run(program), made[0]
+    return graph.run(program), chosen
 
 
 def test_every_object_is_registered_under_its_stable_name() -> None:
@@ -93,22 +96,12 @@ def test_definitions_are_one_resource_without_their_bodies() -> None:
 
 
 def test_webhooks_are_installed_where_they_can_be_reached_and_reported_where_not() -> None:
-    recorded, installed = install()
+    recorded, chosen = install()
     assert not recorded.of_type("ValidatingWebhookConfiguration")
-    assert installed.left_out == ("dex/ValidatingWebhookConfiguration/guard",)
-    recorded, installed = install(webhooks=True)
+    assert chosen.left_out == ("dex/ValidatingWebhookConfiguration/guard",)
+    recorded, chosen = install(webhooks=True)
     assert recorded.of_type("ValidatingWebhookConfiguration")
-    assert installed.left_out == ()
-
-
-def test_published_passwords_are_refused_where_containers_run() -> None:
-    metadata = {"name": "passwords", "namespace": "auth"}
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"user": "published"}}
-    with pytest.raises(pulumi.RunError) as refused:
-        install(secret)
-    assert "dex/Secret/passwords/user" in str(refused.value)
-    recorded, _ = install(secret, containers=False)
-    assert recorded.of_type("Secret")
+    assert chosen.left_out == ()
 
 
 def test_an_unknown_component_is_refused_with_the_nearest_name() -> None:

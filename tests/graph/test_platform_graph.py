@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pulumi
 
-from infra.contract import Environment
+from infra.contract import Binding, Environment, Grant, Identity, Network, Store
 from infra.provision import provision
-from kubeflow.platform import KubeflowPlatform
+from kubeflow.network.objects import fences
+from kubeflow.platform import KubeflowPlatform, PlatformArgs
+from kubeflow.spec.network import NetworkSpec
+from kubeflow.tenancy import TenantArgs, TenantNamespace
 from stacks.outputs import Outputs
 from stacks.settings import ValidationSpec
 from tests.support import graph, samples
@@ -21,7 +26,8 @@ def build(folder: Path) -> tuple[graph.Graph, Outputs]:
     def program() -> None:
         cluster = provision(samples.spec_for(Environment.LOCAL, folder), samples.secrets({}))
         own = pulumi.ResourceOptions(providers=[cluster.provider])
-        platform = KubeflowPlatform("kubeflow", samples.platform_spec(), cluster, own)
+        args = PlatformArgs(spec=samples.platform_spec(), cluster=cluster, secrets=samples.secrets({}))
+        platform = KubeflowPlatform("kubeflow", args, own)
         made.append(Outputs.of(cluster, platform.platform, ValidationSpec(required={"a.b": True})))
 
     return graph.run(program), made[0]
@@ -83,3 +89,75 @@ def test_what_the_stack_exports_is_what_validation_reads(tmp_path: Path) -> None
 def test_no_secret_is_in_the_plain_outputs(tmp_path: Path) -> None:
     _, outputs = build(tmp_path)
     assert "not-a-real-token" not in repr(outputs)
+
+
+def tenant(*installed: str) -> tuple[graph.Graph, list[tuple[str, str, tuple[Grant, ...]]]]:
+    """One tenant beside these components, in a cluster where pods are principals."""
+    asked: list[tuple[str, str, tuple[Grant, ...]]] = []
+
+    def bind(namespace: str, account: str, grants: Sequence[Grant], _opts: pulumi.ResourceOptions) -> Binding:
+        asked.append((namespace, account, tuple(grants)))
+        return Binding(
+            annotations={"identity/role": pulumi.Output.from_input("role-of-team-a")},
+            pod_labels={"identity/use": "true"},
+            namespace_labels={"identity/space": "true"},
+        )
+
+    async def later() -> str:
+        await asyncio.sleep(0.2)  # long enough for whoever does not wait for it
+        return "up"
+
+    def program() -> None:
+        network = Network(
+            pod_cidr="10.244.0.0/16",
+            service_cidr="10.96.0.0/12",
+            metadata_addresses=(),
+            api_server_cidrs=pulumi.Output.from_input(["10.0.0.10/32"]),
+        )
+        args = TenantArgs(
+            spec=samples.platform_spec().tenants["team-a"],
+            gpu_resources=("nvidia.com/gpu",),
+            fences=fences(installed, network, NetworkSpec()),
+            identity=Identity(bind=bind),
+            stores=(Store.ARTIFACTS,),
+            after=(pulumi.Stash("controllers", input=pulumi.Output.from_input(later())),),
+        )
+        TenantNamespace("team-a", args)
+
+    return graph.run(program), asked
+
+
+def test_a_tenant_is_a_principal_with_rights_below_its_own_prefix_only() -> None:
+    recorded, asked = tenant("profiles", "admission-webhook")
+    grant = Grant(store=Store.ARTIFACTS, prefix="tenants/team-a/", write=True)
+    assert asked == [("team-a", "default-editor", (grant,))]
+    account = recorded.objects("ServiceAccount")["team-a", "default-editor"]
+    assert account["metadata"]["annotations"] == {"identity/role": "role-of-team-a"}
+    assert recorded.objects("Namespace")["", "team-a"]["metadata"]["labels"]["identity/space"] == "true"
+    assert recorded.objects("PodDefault")["team-a", "workload-identity"]["spec"]["labels"] == {"identity/use": "true"}
+
+
+def test_a_tenant_comes_behind_everything_that_acts_on_what_it_holds() -> None:
+    recorded, _ = tenant("profiles", "kueue", "istio", "katib")
+    _component, controllers, *objects = recorded.resources
+    assert controllers.name == "controllers"
+    names = [item.name for item in objects]
+    assert {"team-a/Profile/team-a", "team-a/LocalQueue/default", "team-a/ResourceQuota/tenant"} <= set(names)
+    assert objects[0].type.endswith(":Namespace"), "the namespace is there before what lives in it"
+
+
+def test_a_tenant_beside_nothing_holds_nothing_that_somebody_would_have_to_install() -> None:
+    recorded, _ = tenant()
+    groups = {
+        item.type.split(":")[1].split("/")[0] for item in recorded.resources if item.type.startswith("kubernetes:")
+    }
+    assert groups == {"core", "networking.k8s.io", "rbac.authorization.k8s.io"}
+    names = {name for _, name in recorded.objects("NetworkPolicy")}
+    assert names == {"default-deny", "allow-dns", "allow-same-namespace", "allow-declared"}
+
+
+def test_kubeflows_own_traffic_is_declared_in_a_tenants_namespace() -> None:
+    recorded, _ = tenant("pipelines", "katib", "notebook-controller")
+    found = {name for _, name in recorded.objects("NetworkPolicy")}
+    assert {"platform-pods", "platform-notebooks", "platform-pipeline-steps"} <= found
+    assert "10.0.0.10/32" in str(recorded.objects("NetworkPolicy")["team-a", "platform-notebooks"])

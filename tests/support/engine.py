@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -14,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from rehearsal import launchers
+from tools import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 Object = dict[str, Any]
 SECONDS = 120
-SKIP_CHECKPOINTS = {"PULUMI_SKIP_CHECKPOINTS": "true", "PULUMI_EXPERIMENTAL": "true"}
+SKIP_CHECKPOINTS = dict(environment.LOCAL_ONLY)
 
 
 def tools() -> Path:
@@ -40,7 +42,9 @@ def install_stand_ins(folder: Path) -> Path:
         (folder / "pulumi").hardlink_to(engine)
     except OSError:
         shutil.copy2(engine, folder / "pulumi")
-    launchers.install(folder, launchers.LANGUAGE_HOST | launchers.KUBERNETES_PROVIDER, sys.executable)
+    # The engine wants a plugin for each SDK of the environment, used or not.
+    clouds = launchers.installed_cloud_providers()
+    launchers.install(folder, launchers.LANGUAGE_HOST | launchers.KUBERNETES_PROVIDER | clouds, sys.executable)
     return folder
 
 
@@ -163,4 +167,6 @@ class Project:
     def state_text(self) -> str:
         """Everything that was written to disk for the stack, as text."""
         files = [file for file in (self.folder / "state").rglob("*") if file.is_file()]
-        return "\n".join(file.read_text(encoding="utf-8", errors="replace") for file in files)
+        written = (file.read_bytes() for file in files)
+        texts = (gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data for data in written)
+        return "\n".join(text.decode(errors="replace") for text in texts)

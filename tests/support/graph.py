@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pulumi
 from pulumi.runtime import mocks
+from pulumi.runtime.settings import SETTINGS
 from pulumi.runtime.stack import run_pulumi_func
 
 
@@ -42,9 +43,20 @@ class Graph:
         }
 
 
+# Type, name and inputs of a resource -> what the provider adds to them.
+Outputs = Callable[[str, str, Mapping[str, Any]], Mapping[str, Any]]
+Answers = Callable[[mocks.MockCallArgs], dict[str, Any]]  # what a provider answers to a question
+
+
+def _generated(kind: str, name: str, _inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Only generated passwords have outputs that programs read."""
+    made = {"result": f"generated-{name}", "bcryptHash": f"hash-of-{name}"}
+    return made if kind == "random:index/randomPassword:RandomPassword" else {}
+
+
 class _Recorder(mocks.Mocks):
-    def __init__(self, graph: Graph) -> None:
-        self._graph, self._seen = graph, set[tuple[str, str]]()
+    def __init__(self, graph: Graph, outputs: Outputs, answers: Answers | None) -> None:
+        self._graph, self._outputs, self._answers, self._seen = graph, outputs, answers, set[tuple[str, str]]()
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         key = (args.typ, args.name)
@@ -53,21 +65,38 @@ class _Recorder(mocks.Mocks):
         self._seen.add(key)
         inputs = cast("dict[str, Any]", args.inputs)  # pyright: ignore[reportUnknownMemberType] the SDK leaves it untyped
         self._graph.resources.append(Recorded(args.typ, args.name, inputs, args.provider or ""))
-        return f"{args.name}-id", dict(inputs)
+        added = {**_generated(args.typ, args.name, inputs), **self._outputs(args.typ, args.name, inputs)}
+        return f"{args.name}-id", {**inputs, **added}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
-        raise AssertionError(f"unexpected call of {args.token}")
+        if self._answers is None:
+            raise AssertionError(f"unexpected call of {args.token}")
+        return self._answers(args), []
 
 
-def run(program: Callable[[], Awaitable[None] | None], config: Mapping[str, str] | None = None) -> Graph:
+def _nothing(_kind: str, _name: str, _inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {}
+
+
+def run(
+    program: Callable[[], Awaitable[None] | None],
+    config: Mapping[str, str] | None = None,
+    outputs: Outputs = _nothing,
+    answers: Answers | None = None,
+) -> Graph:
     """Run a program to its end and give back what it registered."""
     graph = Graph()
-    loop = asyncio.new_event_loop()
+    before, loop = asyncio.get_event_loop(), asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
+    # What was made outside of the program waits on a loop that does not run now.
+    SETTINGS.outputs.clear()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType] it is per context
     try:
-        pulumi.runtime.set_mocks(_Recorder(graph), project="kubeflow-proof", stack="graph", preview=False)
+        pulumi.runtime.set_mocks(
+            _Recorder(graph, outputs, answers), project="kubeflow-proof", stack="graph", preview=False
+        )
         pulumi.runtime.set_all_config(dict(config or {}), [key for key in config or {} if key.endswith(":kubeconfig")])
         loop.run_until_complete(run_pulumi_func(program))
     finally:
+        asyncio.set_event_loop(before)
         loop.close()
     return graph

@@ -33,6 +33,7 @@ class Product(Project):
             "PULUMI_BACKEND_URL": f"file://{state or folder / 'state'}",
             "PULUMI_CONFIG_PASSPHRASE": "test",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_PARALLEL": "64",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             **SKIP_CHECKPOINTS,
         }
@@ -63,8 +64,9 @@ class Product(Project):
 
 
 def local_config(kubeconfig: Path) -> dict[str, Any]:
-    """The committed stack file `local`, with another kubeconfig."""
+    """The committed stack file `local` without upstream's components, with another kubeconfig."""
     committed: dict[str, Any] = yaml.safe_load((ROOT / "stacks/Pulumi.local.yaml").read_text(encoding="utf-8"))
     config: dict[str, Any] = committed["config"]
     config["kubeflow-proof:cluster"]["options"]["kubeconfig"] = str(kubeconfig)
+    config["kubeflow-proof:platform"]["components"] = []
     return config

@@ -1,5 +1,6 @@
 """Where tools come from: the order, builds that are interrupted, and what a machine without anything is told."""
 
+import json
 import os
 import shutil
 import socket
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rehearsal.launchers import CLOUD_PROVIDERS, KUBERNETES_PROVIDER
 from rehearsal.launchers import LANGUAGE_HOST as LAUNCHERS
 from rehearsal.launchers import install as write_launchers
 from tools import acquire, download, gobuild, records, standins
@@ -210,14 +212,47 @@ def test_a_record_without_its_file_is_not_believed(places: Places, hello: Tool) 
     assert acquire.locate(places, hello).origin is Origin.MISSING
 
 
-def test_an_official_language_host_makes_the_stand_in_step_aside(
-    tmp_path: Path, places: Places, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_official_language_host_makes_the_stand_in_step_aside(tmp_path: Path, places: Places) -> None:
     write_launchers(places.bin, LAUNCHERS, "/usr/bin/python3")
     pulumi = program(tmp_path / "system", "pulumi", "[]")
     program(tmp_path / "system", "pulumi-language-python", "official")
-    monkeypatch.setattr(standins, "official_plugin", lambda *_: True)  # pyright: ignore[reportUnknownArgumentType, reportUnknownLambdaType]
     assert standins.in_use(places) == ["pulumi-language-python"]
     standins.settle(places, pulumi, acquire.system_path(places))
     assert standins.in_use(places) == []
     assert not list(places.bin.iterdir())
+
+
+def sdk(places: Places, name: str, version: str) -> None:
+    folder = places.venv / "lib" / "python3.11" / "site-packages" / f"pulumi_{name.replace('-', '_')}"
+    folder.mkdir(parents=True)
+    declared = {"resource": True, "name": name, "version": version}
+    (folder / "pulumi-plugin.json").write_text(json.dumps(declared), encoding="utf-8")
+
+
+def test_each_official_plugin_makes_its_own_stand_in_step_aside(tmp_path: Path, places: Places) -> None:
+    sdk(places, "azure-native", "3.29.0")
+    sdk(places, "aws", "7.51.1")
+    write_launchers(places.bin, LAUNCHERS | CLOUD_PROVIDERS, "/usr/bin/python3")
+    program(tmp_path / "system", "pulumi-language-python", "official")
+    listed = [{"name": "azure-native", "version": "3.29.0"}, {"name": "aws", "version": "7.0.0"}]
+    pulumi = program(tmp_path / "system", "pulumi", json.dumps(listed))
+    installed = program(places.venv / "bin", "python", "")
+    standins.settle(places, pulumi, acquire.system_path(places))
+    assert installed.exists()
+    assert standins.in_use(places) == ["pulumi-resource-aws"], "another version is not the official one"
+
+
+def test_with_the_internet_the_engine_fetches_the_plugins_of_the_installed_sdks(
+    tmp_path: Path, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = tmp_path / "asked"
+    sdk(places, "random", "4.21.4")
+    write_launchers(places.bin, KUBERNETES_PROVIDER | CLOUD_PROVIDERS, "/usr/bin/python3")
+    program(tmp_path / "system", "pulumi-language-python", "official")
+    pulumi = program(tmp_path / "system", "pulumi", "[]")
+    pulumi.write_text(f"#!/bin/sh\n[ $2 = ls ] && echo '[]' || echo $* >> '{asked}'\n", encoding="utf-8")
+    monkeypatch.delenv(download.OFFLINE)
+    monkeypatch.setattr(download, "reachable", lambda _host: True)  # pyright: ignore[reportUnknownArgumentType, reportUnknownLambdaType]
+    standins.settle(places, pulumi, acquire.system_path(places))
+    assert asked.read_text(encoding="utf-8") == "plugin install resource random 4.21.4\n"
+    assert standins.in_use(places) == ["pulumi-resource-kubernetes"]

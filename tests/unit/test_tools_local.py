@@ -13,7 +13,7 @@ import pytest
 from tools import doctor, lifecycle, venv
 from tools.doctor import Row
 from tools.localstack import LocalStack, restore
-from tools.places import Places, ToolsError, exclusive
+from tools.places import ROOT, Places, ToolsError, exclusive
 
 
 @pytest.fixture
@@ -134,9 +134,9 @@ def test_only_the_telling_lines_of_the_engine_reach_the_terminal(line: str, *, s
 def filled(places: Places, name: str) -> venv.Venv:
     folder = places.root / "requirements"
     folder.mkdir()
-    for file in ("dev.txt", "platform.txt"):
-        (folder / file).write_text(f"# {file}\n", encoding="utf-8")
     one = venv.platform(places)
+    for file in one.files:
+        file.write_text(f"# {file.name}\n", encoding="utf-8")
     one.python.parent.mkdir(parents=True)
     one.python.touch()
     (one.folder / venv.STAMP).write_text(json.dumps(venv.stamp(folder / name)), encoding="utf-8")
@@ -145,13 +145,27 @@ def filled(places: Places, name: str) -> venv.Venv:
 
 def test_an_environment_with_the_tests_serves_the_platform_too(places: Places) -> None:
     one = filled(places, "dev.txt")
-    assert [one.satisfies(file) for file in one.files] == [True, True]
+    assert all(one.satisfies(file) for file in one.files)
     assert venv.ensure(places, one, one.files[-1]) is False
 
 
 def test_an_environment_without_the_tests_does_not_serve_them(places: Places) -> None:
     one = filled(places, "platform.txt")
-    assert [one.satisfies(file) for file in one.files] == [False, True]
+    assert [file.name for file in one.files if one.satisfies(file)] == ["platform.txt"]
+
+
+def test_an_environment_of_one_cloud_serves_the_platform_and_no_other_cloud(places: Places) -> None:
+    one = filled(places, "aks.txt")
+    assert [file.name for file in one.files if one.satisfies(file)] == ["aks.txt", "platform.txt"]
+    assert [file.name for file in one.files if one.grows_to(file)] == ["dev.txt", "aks.txt"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "file"), [("eks", "eks.txt"), ("local", "platform.txt"), ("existing", "platform.txt")]
+)
+def test_each_environment_has_its_requirements(environment: str, file: str) -> None:
+    assert venv.requirements(Places(root=ROOT), environment).name == file
+    assert venv.requirements(Places(root=ROOT), environment).exists()
 
 
 def test_an_environment_is_out_of_date_when_its_requirements_changed(places: Places) -> None:

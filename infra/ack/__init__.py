@@ -1,0 +1,20 @@
+"""The `ack` environment: a managed Pro cluster on Alibaba Cloud from single resources, private by default.
+
+Besides the files of every environment there are `cluster.py` (the parts in their order), `keys.py` (encryption keys),
+`logs.py` (where logs are kept), `addons.py` (what ACK installs into the cluster), `machines.py` (which GPUs a machine
+type has) and `names.py` (names in the cloud's limits). Importing this package, or its options, imports no SDK.
+"""
+
+from __future__ import annotations
+
+import pulumi
+
+from infra.contract import Cluster, ClusterSpec, Secrets
+
+
+def provision(spec: ClusterSpec, secrets: Secrets, opts: pulumi.ResourceOptions | None = None) -> Cluster:
+    """Make a cluster on Alibaba Cloud; credentials come from its SDK's own places, never from the configuration."""
+    from .cluster import build  # noqa: PLC0415 - stack files are checked where the SDK is not installed
+
+    del secrets
+    return build(spec, opts)
