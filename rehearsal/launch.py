@@ -23,7 +23,8 @@ def load_protocol_only() -> None:
 
 def main() -> None:
     """Become the stand-in named by the first argument."""
-    name, *sys.argv[1:] = sys.argv[1:]
+    name, *arguments = sys.argv[1:]
+    sys.argv = [name, *arguments]
     sys.path.append(str(Path(__file__).resolve().parents[1]))  # last: it must not hide what plugins install
     if name != "dynamic":
         load_protocol_only()
@@ -31,7 +32,7 @@ def main() -> None:
         "language-host": "rehearsal.language_host.host",
         "dynamic": "rehearsal.language_host.dynamic",
         "kubernetes": "rehearsal.kubernetes_provider.server",
-    }[name]
+    }.get(name, "rehearsal.cloud_provider.server")
     importlib.import_module(module).main()
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shlex
 from pathlib import Path
 
 MARK = "# stand-in written by `python -m rehearsal install`; `python -m rehearsal remove` deletes it"
 LANGUAGE_HOST = {"pulumi-language-python": "language-host", "pulumi-resource-pulumi-python": "dynamic"}
 KUBERNETES_PROVIDER = {"pulumi-resource-kubernetes": "kubernetes"}
+CLOUD_PACKAGES = ("alicloud", "aws", "azure-native", "gcp", "random", "tls", "vsphere")
+CLOUD_PROVIDERS = {f"pulumi-resource-{name}": name for name in CLOUD_PACKAGES}
 _HEAD = 4096  # the mark is looked for in as many bytes of a file
 
 
@@ -21,6 +24,12 @@ def is_ours(file: Path) -> bool:
         return False
     with file.open("rb") as opened:
         return MARK.encode() in opened.read(_HEAD)
+
+
+def installed_cloud_providers() -> dict[str, str]:
+    """The cloud providers whose SDK this interpreter has: the engine wants a plugin for each, used or not."""
+    found = (name for name in CLOUD_PACKAGES if importlib.util.find_spec(f"pulumi_{name.replace('-', '_')}"))
+    return {f"pulumi-resource-{name}": name for name in found}
 
 
 def script(python: str, stand_in: str) -> str:
@@ -47,7 +56,8 @@ def install(folder: Path, names: dict[str, str], python: str) -> list[Path]:
 
 def remove(folder: Path) -> list[Path]:
     """Delete the launchers that `install` wrote into a folder."""
-    found = [file for file in (folder / name for name in LANGUAGE_HOST | KUBERNETES_PROVIDER) if is_ours(file)]
+    every = LANGUAGE_HOST | KUBERNETES_PROVIDER | CLOUD_PROVIDERS
+    found = [file for file in (folder / name for name in every) if is_ours(file)]
     for file in found:
         file.unlink()
     return found

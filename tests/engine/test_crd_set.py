@@ -30,7 +30,7 @@ PROGRAM = """
     given = json.loads(Path("given.json").read_text())
     crds = definitions.read(Path(given["folder"]), given["components"], webhooks=True)
     args = CrdSetArgs(kubeconfig=pulumi.Output.secret(Path(given["kubeconfig"]).read_text()), folder=given["folder"],
-        components=given["components"], crds=crds, webhooks=True, delete=given["delete"])
+        components=given["components"], crds=crds, open=given["open"], webhooks=True, delete=given["delete"])
     CrdSet("crds", args)
     """
 
@@ -67,14 +67,19 @@ class Definitions:
         self.folder = folder
         self.kubeconfig = kubeconfig
         self.delete = False
+        self.open: list[str] = []
         self.crds = [crd("Red", "v1"), crd("Green", "v1alpha1", "v1"), crd("Blue", "v1")]
         project.write(PROGRAM)
 
     def run(self, verb: str, *arguments: str) -> Result:
         documents: tuple[Document, ...] = tuple(canonical(body) for body in self.crds)
         cache.write(self.folder, "test", "tiny", documents)
-        given = {"folder": str(self.folder), "components": {"tiny": digest(documents)}, "delete": self.delete}
-        self.project.write({**given, "kubeconfig": str(self.kubeconfig)}, "given.json")
+        given = {
+            "folder": str(self.folder),
+            "components": {"tiny": digest(documents)},
+            "kubeconfig": str(self.kubeconfig),
+        }
+        self.project.write({**given, "delete": self.delete, "open": self.open}, "given.json")
         return self.project.operate(verb, *arguments)
 
 
@@ -168,3 +173,63 @@ def test_a_cache_that_changed_meanwhile_is_refused(definitions: Definitions) -> 
     given = json.loads((definitions.project.program / "given.json").read_text(encoding="utf-8"))
     definitions.project.write({**given, "components": {"tiny": "0" * 64}}, "given.json")
     assert "tiny: the cache in" in definitions.project.preview().failed().errors
+
+
+OPEN = "poddefaults.kubeflow.org"  # the table has it: kubeflow.org/v1alpha1
+
+
+def real() -> Object:
+    """The definition that a component brings for the open one."""
+    body = crd("PodDefault", "v1alpha1")
+    body["metadata"]["name"] = OPEN
+    body["spec"]["group"] = "kubeflow.org"
+    return body
+
+
+def accepts(api: Api, content: Object) -> bool:
+    """Whether the server stores an object of the open kind with its content as it is."""
+    path = "/apis/kubeflow.org/v1alpha1/namespaces/default/poddefaults"
+    body = {"apiVersion": "kubeflow.org/v1alpha1", "kind": "PodDefault", "metadata": {"name": "one"}, "spec": content}
+    made: Any = api.call("POST", f"{path}?dryRun=All", body)
+    return made["spec"] == content
+
+
+@pytest.fixture
+def without_open(api: Api) -> Iterator[None]:
+    yield
+    api.call("DELETE", f"{PATH}/{OPEN}")
+    eventually(lambda: api.get(f"{PATH}/{OPEN}") is None, "the definition to be gone")
+
+
+@pytest.mark.usefixtures("without_open")
+def test_an_open_definition_stands_in_until_the_real_one_comes(definitions: Definitions, api: Api) -> None:
+    definitions.crds = []
+    definitions.open = [OPEN]
+    definitions.run("up").ok()
+    assert accepts(api, {"anything": {"goes": [1]}})
+    definitions.run("preview", "--expect-no-changes").ok()
+
+    definitions.crds, definitions.open = [real()], []
+    planned = definitions.run("preview", "--diff").ok()
+    assert "v1alpha1 (open, sha256" in planned.text
+    definitions.run("up").ok()
+    assert accepts(api, {"colour": "red"})
+    assert not accepts(api, {"anything": {"goes": [1]}}), "the real definition prunes what it does not know"
+    found: Any = api.get(f"{PATH}/{OPEN}")
+    assert "annotations" not in found["metadata"]
+    definitions.run("refresh").ok()
+    definitions.run("preview", "--expect-no-changes").ok()
+
+
+@pytest.mark.usefixtures("without_open")
+@pytest.mark.parametrize("owner", ["kubeflow-proof-crds", "other-installer"])
+def test_an_open_definition_never_takes_the_place_of_a_real_one(definitions: Definitions, api: Api, owner: str) -> None:
+    api.apply(f"{PATH}/{OPEN}", real(), owner)
+    before: Any = api.get(f"{PATH}/{OPEN}")
+    definitions.crds = []
+    definitions.open = [OPEN]
+    definitions.run("up").ok()
+    after: Any = api.get(f"{PATH}/{OPEN}")
+    assert after["spec"] == before["spec"]
+    definitions.run("refresh").ok()
+    definitions.run("preview", "--expect-no-changes").ok()

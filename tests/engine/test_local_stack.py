@@ -188,7 +188,7 @@ def test_an_up_after_a_killed_engine_converges(product: Product, plane: ControlP
         os.killpg(engine.pid, signal.SIGKILL)
     assert len(namespaces(api)) <= 8
     time.sleep(2)  # the stand-ins notice that their engine has gone
-    restore(product.folder / f"state/.pulumi/stacks/kubeflow-proof/{STACK}.json")  # as `make up` does
+    restore(product.folder / f"state/.pulumi/stacks/kubeflow-proof/{STACK}.json.gz")  # as `make up` does
     product.pulumi("cancel", "--yes", STACK)
     product.operate("refresh", "--clear-pending-creates").ok()
     product.up().ok()

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal.launchers import KUBERNETES_PROVIDER, LANGUAGE_HOST
+from rehearsal.launchers import CLOUD_PROVIDERS, KUBERNETES_PROVIDER, LANGUAGE_HOST
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = sorted([*LANGUAGE_HOST, *KUBERNETES_PROVIDER])
+NAMES = sorted([*LANGUAGE_HOST, *KUBERNETES_PROVIDER, *CLOUD_PROVIDERS])
 
 
 def rehearsal(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -49,7 +49,24 @@ def test_install_refuses_to_replace_an_official_plugin(folder: Path) -> None:
     assert official.read_text(encoding="utf-8") == "official"
 
 
-@pytest.mark.parametrize("name", ["pulumi-language-python", "pulumi-resource-kubernetes"])
+@pytest.mark.parametrize(
+    ("asked", "written"),
+    [
+        (["random"], ["pulumi-resource-random"]),
+        (["aws", "tls"], ["pulumi-resource-aws", "pulumi-resource-tls"]),
+        ([], sorted(CLOUD_PROVIDERS)),
+    ],
+)
+def test_cloud_providers_are_chosen_by_name_or_by_the_installed_sdks(
+    folder: Path, asked: list[str], written: list[str]
+) -> None:
+    assert rehearsal("install", "--bin", folder, "--cloud-providers", *asked).returncode == 0
+    assert sorted(file.name for file in folder.iterdir()) == written
+
+
+@pytest.mark.parametrize(
+    "name", ["pulumi-language-python", "pulumi-resource-kubernetes", "pulumi-resource-azure-native"]
+)
 def test_a_launcher_serves_from_any_folder_and_ends_on_a_signal(folder: Path, name: str) -> None:
     rehearsal("install", "--bin", folder)
     (folder / "grpc.py").write_text("raise SystemExit('the wrong module')", encoding="utf-8")
