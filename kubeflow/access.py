@@ -16,8 +16,8 @@ _WORKLOADS: Mapping[str, Sequence[str]] = {
     "autoscaling": ("horizontalpodautoscalers",),
     "batch": ("cronjobs", "jobs"),
     "kubeflow.org": (
-        "experiments", "mpijobs", "notebooks", "poddefaults", "pytorchjobs", "scheduledworkflows", "suggestions",
-        "tfjobs", "trials", "xgboostjobs",
+        "experiments", "jaxjobs", "mpijobs", "notebooks", "paddlejobs", "poddefaults", "pvcviewers", "pytorchjobs",
+        "scheduledworkflows", "suggestions", "tfjobs", "trials", "xgboostjobs",
     ),
     "serving.kserve.io": ("inferencegraphs", "inferenceservices", "servingruntimes"),
     "tensorboard.kubeflow.org": ("tensorboards",),
@@ -25,6 +25,7 @@ _WORKLOADS: Mapping[str, Sequence[str]] = {
 }  # fmt: skip
 _GOVERNANCE: Mapping[str, Sequence[str]] = {
     "": ("limitranges", "resourcequotas", "serviceaccounts"),
+    "kueue.x-k8s.io": ("localqueues", "workloads"),
     "networking.k8s.io": ("networkpolicies",),
     "rbac.authorization.k8s.io": ("rolebindings", "roles"),
 }

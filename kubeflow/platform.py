@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import pulumi
 
-from infra.contract import Capability, Cluster
+from infra.contract import Capability, Cluster, Secrets
 
-from . import install, priorities
+from . import gpu, install, login, priorities
+from .assembly import Assembly, Site, assemble
 from .contract import Platform, PlatformSpec
+from .generated import GeneratedSecrets, GeneratedSecretsArgs
+from .install import open_crds
+from .install import secrets as published
 from .priorities import PriorityClasses
-from .tenancy import TenantArgs, TenantNamespace
+from .services import wiring
+from .tenancy import TenantArgs, TenantNamespace, stores
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlatformArgs:
+    """What was decided, where it is installed, and who reads secret configuration keys."""
+
+    spec: PlatformSpec
+    cluster: Cluster
+    secrets: Secrets = field(repr=False)
 
 
 class KubeflowPlatform(pulumi.ComponentResource):
@@ -17,37 +33,93 @@ class KubeflowPlatform(pulumi.ComponentResource):
 
     platform: Platform
 
-    def __init__(
-        self, name: str, spec: PlatformSpec, cluster: Cluster, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        source = install.source(spec.components)
+    def __init__(self, name: str, args: PlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        spec, cluster = args.spec, args.cluster
+        chosen, reasons = source(spec, cluster)
+        people = _checked(args, chosen)
         super().__init__("proof:kubeflow:Platform", name, {"tenants": sorted(spec.tenants)}, opts)
         own = pulumi.ResourceOptions(parent=self)
         classes = PriorityClasses("priorities", own)
-        installed = None
-        if source is not None:
-            args = install.InstallArgs(
-                source=source,
-                kubeconfig=cluster.kubeconfig,
-                webhooks=Capability.WEBHOOKS in cluster.capabilities,
-                containers=Capability.CONTAINERS in cluster.capabilities,
-                after=(*cluster.ready, *classes.ready),
-            )
-            installed = install.Installation("components", args, own)
-        gpu_resource = cluster.accelerator.resource if cluster.accelerator is not None else None
+        values = (*published.needed(chosen.names), *wiring.values(spec.data, chosen.names))
+        generated = GeneratedSecretsArgs(values=values, people=people, rotation=spec.login.rotation)
+        made = GeneratedSecrets("generated", generated, own)
+        site = Site(
+            spec=spec, cluster=cluster, source=chosen, config=args.secrets, values=made.values, hashes=made.hashes
+        )
+        bindings = {
+            (space, account): cluster.identity.bind(space, account, grants, own)
+            for (space, account), grants in site.data.accounts.items()
+        }
+        bound = (part for binding in bindings.values() for part in binding.ready)
+        assembly = assemble(site, bindings)
+        installed = self._install(assembly, chosen, cluster, (*classes.ready, *bound))
         tenants = {
-            tenant: TenantNamespace(tenant, TenantArgs(spec=tenant_spec, gpu_resource=gpu_resource), own)
-            for tenant, tenant_spec in spec.tenants.items()
+            tenant: TenantNamespace(tenant, _tenant(site, assembly, tenant, installed), own) for tenant in spec.tenants
         }
         self.platform = Platform(
             tenants={tenant: component.tenant for tenant, component in tenants.items()},
             priority_classes={name: value for name, (value, _) in priorities.CLASSES.items()},
-            components=() if source is None else tuple(source.distribution.components),
-            left_out=() if installed is None else installed.left_out,
-            ready=(
-                *classes.ready,
-                *(() if installed is None else (installed.ready,)),
-                *(part for component in tenants.values() for part in component.tenant.ready),
-            ),
+            components=tuple(chosen.distribution.components),
+            left_out=(*reasons, *assembly.plan.left_out),
+            logins=made.passwords,
+            ready=(*classes.ready, *installed, *(part for one in tenants.values() for part in one.tenant.ready)),
         )
         self.register_outputs({"tenants": sorted(spec.tenants)})
+
+    def _install(
+        self, assembly: Assembly, source: install.Source, cluster: Cluster, after: tuple[pulumi.Resource, ...]
+    ) -> tuple[pulumi.Resource, ...]:
+        """Everything but the tenants; nothing where no component was chosen."""
+        if not source.names:
+            return ()
+        if source.missing:
+            pulumi.log.warn(open_crds.absence(assembly.open_kinds, source.names), self)
+        args = install.InstallArgs(
+            plan=assembly.plan,
+            distribution=assembly.reduced.distribution,
+            folder=source.folder,
+            kubeconfig=cluster.kubeconfig,
+            webhooks=Capability.WEBHOOKS in cluster.capabilities,
+            containers=Capability.CONTAINERS in cluster.capabilities,
+            choices=assembly.choices,
+            open_kinds=assembly.open_kinds,
+            after=(*cluster.ready, *after),
+        )
+        return (install.Installation("components", args, pulumi.ResourceOptions(parent=self)).ready,)
+
+
+def source(spec: PlatformSpec, cluster: Cluster) -> tuple[install.Source, tuple[str, ...]]:
+    """The components that fit this cluster, and why others are left out."""
+    names, reasons = gpu.select(install.expanded(spec.components), cluster.accelerator, spec.gpu)
+    return install.source(names, needed=not spec.allow_absent), reasons
+
+
+def _checked(args: PlatformArgs, source: install.Source) -> tuple[str, ...]:
+    """Who gets a password; ends the program with everything that this cluster cannot do."""
+    spec, cluster = args.spec, args.cluster
+    people: tuple[str, ...] = ()
+    problems = [
+        *gpu.problems(spec.gpu, cluster.accelerator, cluster.pools),
+        *(wiring.problems(spec.data, cluster, source.names, spec.tenants) if source.names else ()),
+    ]
+    try:
+        people = login.people(spec.login, [tenant.owner for tenant in spec.tenants.values()], source.names)
+    except ValueError as error:
+        problems.append(f"platform.{error}")
+    if problems:
+        listed = "\n".join(f"  {problem}" for problem in problems)
+        raise pulumi.RunError(f"the platform does not fit the cluster; nothing of it was installed:\n{listed}")
+    return people
+
+
+def _tenant(site: Site, assembly: Assembly, name: str, installed: tuple[pulumi.Resource, ...]) -> TenantArgs:
+    accelerator = site.cluster.accelerator
+    return TenantArgs(
+        spec=site.spec.tenants[name],
+        gpu_resources=gpu.resources(site.spec.gpu, accelerator, site.cluster.pools),
+        fences=assembly.fences,
+        identity=site.cluster.identity,
+        stores=stores(site.cluster),
+        further=assembly.tenants[name],
+        after=installed,
+    )

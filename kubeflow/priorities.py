@@ -7,6 +7,7 @@ import pulumi
 from infra.objects import KubernetesObject, document
 
 PLATFORM = "kubeflow-platform"
+_PURPOSES = "kubeflow-"  # before each purpose of a tenant's pods
 
 # Platform over serving over training over batch: a prediction waits for nobody's experiment. Gaps leave room for more.
 CLASSES = {
@@ -15,6 +16,9 @@ CLASSES = {
     "kubeflow-training": (10_000, "Training and tuning that should finish."),
     "kubeflow-batch": (1_000, "Work that may be interrupted at any time."),
 }
+
+# Classes that tenants may use, by purpose: what their shares, and the order of their queues, go by.
+PURPOSES = {name.removeprefix(_PURPOSES): name for name in CLASSES if name != PLATFORM}
 
 # With these a tenant could push out the platform, or the cluster itself.
 RESERVED = (PLATFORM, "system-cluster-critical", "system-node-critical")

@@ -5,34 +5,49 @@ Nothing here opens a namespace: an opening is an argument, with a reason, and sh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import ipaddress
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import pulumi
 
+from infra.contract import METADATA_ADDRESSES, Binding, Capability, Cluster, Grant, Identity, Store
 from infra.objects import Document, KubernetesObject, document
 
-from . import access, priorities
-from .contract import Opening, Tenant, TenantSpec
+from . import access, priorities, profiles, queues
+from .contract import Tenant
+from .install.planned import Planned
+from .network import Addresses, Outside
+from .network.flows import contains
+from .network.objects import Fences
+from .network.policies import TENANT_LABEL, block
+from .services import identity, object_store
+from .spec.tenants import Opening, Share, TenantSpec
 
 _EVERY_POD: Document = {}
 _DNS: Document = {
-    "to": [
-        {
-            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
-            "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
-        }
-    ],
-    "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
+    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
+    "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
 }
+_ALONE = Fences(
+    installed=frozenset(),
+    addresses=Addresses(metadata=METADATA_ADDRESSES, inside=(), networks={}),
+    platform=(),
+    every_tenant=(),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TenantArgs:
-    """What a tenant is made from; plain, so that its policies can be proven before anything exists."""
+    """What a tenant is made from; plain but for what flows through, so that its policies can be proven beforehand."""
 
     spec: TenantSpec
-    gpu_resource: str | None  # extended resource of the cluster's accelerator; None where there is none
+    gpu_resources: tuple[str, ...]  # by which pods can ask for GPUs: whole ones first, then shares and partitions
+    fences: Fences = _ALONE  # what is installed beside the tenant, and which addresses are whose
+    identity: Identity = field(default=Identity(), repr=False)
+    stores: tuple[Store, ...] = ()  # buckets in which the tenant has its own prefix
+    further: tuple[Planned, ...] = field(default=(), repr=False)  # what installed components need in the namespace
+    after: tuple[pulumi.Resource, ...] = field(default=(), repr=False)
 
 
 class TenantNamespace(pulumi.ComponentResource):
@@ -42,40 +57,74 @@ class TenantNamespace(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: TenantArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         spec = args.spec
+        _refuse_inner(name, args)
         props = {"owner": spec.owner, "podSecurity": spec.pod_security.value}
         super().__init__("proof:kubeflow:Tenant", name, props, opts)
-        space = KubernetesObject(name, namespace(name, spec), pulumi.ResourceOptions(parent=self))
+        binding = _bound(name, args, pulumi.ResourceOptions(parent=self))
+        labels = {**(profiles.LABELS if profiles.ours(args.fences.installed) else {}), **binding.namespace_labels}
+        # Behind all controllers: on a destroy it goes first, while somebody is there to remove finalizers inside.
+        behind = pulumi.ResourceOptions(parent=self, depends_on=list(args.after))
+        space = KubernetesObject(name, namespace(name, spec, labels), behind)
         inside = pulumi.ResourceOptions(parent=self, depends_on=[space])
         parts = [
-            KubernetesObject(f"{name}/{item['kind']}/{item['metadata']['name']}", item, inside)
-            for item in contents(name, args)
+            *(KubernetesObject(_address(name, item), item, inside) for item in contents(name, args, binding)),
+            *(KubernetesObject(_address(name, item.body), item.body, inside) for item in args.further),
         ]
         self.tenant = Tenant(
             namespace=name,
             gpus=spec.quota.gpus,
             service_accounts=access.SERVICE_ACCOUNTS,
-            ready=(space, *parts),
+            ready=(space, *binding.ready, *parts),
         )
         self.register_outputs({"namespace": name, "gpus": spec.quota.gpus})
 
 
-def namespace(name: str, spec: TenantSpec) -> Document:
+def _address(name: str, item: Document) -> str:
+    return f"{name}/{item['kind']}/{item['metadata']['name']}"
+
+
+def stores(cluster: Cluster) -> tuple[Store, ...]:
+    """The buckets that tenants reach as themselves: those of a cluster where a pod is a principal without a key."""
+    if Capability.WORKLOAD_IDENTITY not in cluster.capabilities:
+        return ()
+    buckets = {Store.ARTIFACTS: cluster.artifacts, Store.SCRATCH: cluster.scratch}
+    return tuple(store for store, bucket in buckets.items() if bucket is not None)
+
+
+def _bound(name: str, args: TenantArgs, opts: pulumi.ResourceOptions) -> Binding:
+    """The tenant's workloads as a principal, with rights below the tenant's prefix and nowhere else."""
+    grants = [Grant(store=store, prefix=object_store.prefix(name), write=True) for store in args.stores]
+    return args.identity.bind(name, access.SERVICE_ACCOUNTS["contributor"], grants, opts) if grants else Binding()
+
+
+def namespace(name: str, spec: TenantSpec, labels: Mapping[str, str] | None = None) -> Document:
     """Mesh membership, tenancy, and Pod Security: the chosen standard enforced, the strictest one warned about."""
-    labels = {
-        "app.kubernetes.io/part-of": "kubeflow-profile",  # what upstream's own policies select tenants by
+    every = {
+        **TENANT_LABEL,  # what upstream's own policies select tenants by, too
         "istio-injection": "enabled",
         "pod-security.kubernetes.io/enforce": spec.pod_security.value,
         "pod-security.kubernetes.io/audit": "restricted",
         "pod-security.kubernetes.io/warn": "restricted",
+        **(labels or {}),
     }
-    return document("v1", "Namespace", name, metadata={"labels": labels, "annotations": {"owner": spec.owner}})
+    # A Profile of the same owner adopts the namespace; the controller refuses any other (see `profiles`).
+    return document("v1", "Namespace", name, metadata={"labels": every, "annotations": {"owner": spec.owner}})
 
 
-def contents(name: str, args: TenantArgs) -> Iterator[Document]:
+def contents(name: str, args: TenantArgs, binding: Binding | None = None) -> Iterator[Document]:
     """Everything that a tenant's namespace holds from the start."""
     yield from _limits(name, args)
-    yield from _network_policies(name, args.spec)
-    yield from _people(name, args.spec)
+    yield from _network_policies(name, args)
+    yield from args.fences.tenant(name)
+    yield from _people(name, args.spec, binding or Binding())
+    yield from _profile(name, args, binding or Binding())
+    yield from queues.local(name, args.fences.installed)
+
+
+def _profile(name: str, args: TenantArgs, binding: Binding) -> Iterator[Document]:
+    """What Kubeflow's own controllers know of the tenant."""
+    installed = args.fences.installed
+    yield from profiles.objects(name, args.spec, installed, binding.pod_labels, identity.carried(binding))
 
 
 def _limits(name: str, args: TenantArgs) -> Iterator[Document]:
@@ -89,6 +138,8 @@ def _limits(name: str, args: TenantArgs) -> Iterator[Document]:
         name,
         spec={"hard": {"pods": "0"}, "scopeSelector": {"matchExpressions": [reserved]}},
     )
+    for purpose, share in args.spec.shares.named().items():
+        yield _share(name, purpose, share, args.gpu_resources)
     defaults = args.spec.defaults
     container = {
         "type": "Container",
@@ -98,10 +149,25 @@ def _limits(name: str, args: TenantArgs) -> Iterator[Document]:
     yield document("v1", "LimitRange", "defaults", name, spec={"limits": [container]})
 
 
+def _share(name: str, purpose: str, share: Share, gpu_resources: tuple[str, ...]) -> Document:
+    """A quota that counts only pods of the purpose's priority class, besides the one that counts all.
+
+    The scope is the one way in which Kubernetes tells purposes apart within a namespace: neither labels nor controllers
+    can be a scope of a quota. Of GPUs, too, the API server keeps count in such a scope.
+    """
+    gpus = {f"requests.{resource}": str(share.gpus) for resource in gpu_resources[:1]}
+    chosen = {"scopeName": "PriorityClass", "operator": "In", "values": [priorities.PURPOSES[purpose]]}
+    hard = {"requests.cpu": str(share.cpu), "requests.memory": str(share.memory), "pods": str(share.pods), **gpus}
+    scope = {"matchExpressions": [chosen]}
+    return document("v1", "ResourceQuota", purpose, name, spec={"hard": hard, "scopeSelector": scope})
+
+
 def _quota(args: TenantArgs) -> dict[str, str]:
     """Hard limits of the tenant. Limits on `limits.*` are left out: each mesh sidecar would eat 2 CPUs of them."""
     quota = args.spec.quota
-    gpus = {} if args.gpu_resource is None else {f"requests.{args.gpu_resource}": str(quota.gpus)}
+    # A quota that leaves out one of the resources does not limit it.
+    amounts = (quota.gpus, *(quota.gpu_parts for _ in args.gpu_resources[1:]))
+    gpus = {f"requests.{name}": str(amount) for name, amount in zip(args.gpu_resources, amounts, strict=False)}
     return {
         "requests.cpu": str(quota.cpu),
         "requests.memory": str(quota.memory),
@@ -117,31 +183,52 @@ def _quota(args: TenantArgs) -> dict[str, str]:
     }
 
 
-def _network_policies(name: str, spec: TenantSpec) -> Iterator[Document]:
+def _network_policies(name: str, args: TenantArgs) -> Iterator[Document]:
     """Closed both ways, then: DNS, the tenant's own pods, and what was declared."""
+    addresses = args.fences.addresses
+    resolvers = [block(cidr, addresses) for cidr in addresses.networks.get(Outside.RESOLVER, ())]
+    ports = [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]
     rules: dict[str, Document] = {
         "default-deny": {"policyTypes": ["Ingress", "Egress"]},
-        "allow-dns": {"policyTypes": ["Egress"], "egress": [_DNS]},
+        "allow-dns": {"policyTypes": ["Egress"], "egress": [{"to": [_DNS, *resolvers], "ports": ports}]},
         "allow-same-namespace": {
             "policyTypes": ["Ingress", "Egress"],
             "ingress": [{"from": [{"podSelector": _EVERY_POD}]}],
             "egress": [{"to": [{"podSelector": _EVERY_POD}]}],
         },
     }
-    if spec.egress:
-        rules["allow-declared"] = {"policyTypes": ["Egress"], "egress": [_way_out(opening) for opening in spec.egress]}
+    declared = [_way_out(opening, addresses) for opening in args.spec.egress]
+    if declared:
+        rules["allow-declared"] = {"policyTypes": ["Egress"], "egress": declared}
     for policy, rule in rules.items():
         yield document("networking.k8s.io/v1", "NetworkPolicy", policy, name, spec={"podSelector": _EVERY_POD, **rule})
 
 
-def _way_out(opening: Opening) -> Document:
+def _way_out(opening: Opening, addresses: Addresses) -> Document:
     return {
-        "to": [{"ipBlock": {"cidr": opening.cidr}}],
+        "to": [block(opening.cidr, addresses)],
         "ports": [{"protocol": opening.protocol.value, "port": opening.port}],
     }
 
 
-def _people(name: str, spec: TenantSpec) -> Iterator[Document]:
+def _refuse_inner(name: str, args: TenantArgs) -> None:
+    """End the program for an opening into the cluster itself: what is larger is carved, nothing would be left here."""
+    addresses = args.fences.addresses
+    closed = [*addresses.hosts(), *(ipaddress.ip_network(inner) for inner in addresses.inside)]
+    wrong = [
+        f"  platform.tenants.{name}.egress[{number}].cidr: {opening.cidr} lies in {network}"
+        for number, opening in enumerate(args.spec.egress)
+        for network in closed
+        if contains(network, ipaddress.ip_network(opening.cidr))
+    ]
+    if wrong:
+        listed = "\n".join(wrong)
+        raise pulumi.RunError(
+            f"networks of pods, Services and instance metadata cannot be opened to a tenant:\n{listed}"
+        )
+
+
+def _people(name: str, spec: TenantSpec, binding: Binding) -> Iterator[Document]:
     """Roles, and who holds them: users by name, workloads by service account."""
     group = "rbac.authorization.k8s.io"
     users = {"owner": (spec.owner,), "contributor": spec.contributors, "viewer": spec.viewers}
@@ -149,7 +236,8 @@ def _people(name: str, spec: TenantSpec) -> Iterator[Document]:
         subjects = [{"apiGroup": group, "kind": "User", "name": user} for user in users[role]]
         if role in access.SERVICE_ACCOUNTS:
             account = access.SERVICE_ACCOUNTS[role]
-            yield document("v1", "ServiceAccount", account, name)
+            bound = {"metadata": {"annotations": dict(binding.annotations)}} if role == "contributor" else {}
+            yield document("v1", "ServiceAccount", account, name, **(bound if binding.annotations else {}))
             subjects.append({"kind": "ServiceAccount", "name": account, "namespace": name})
         yield document(f"{group}/v1", "Role", role, name, rules=list(rules))
         yield document(

@@ -44,7 +44,7 @@ def from_stack(stack: str) -> Target:
 
 def engine_standins() -> tuple[str, ...]:
     """What stands in for official parts in the engine of this checkout, which made the stack."""
-    return tuple(f"{name}: stand-in, {standins.MEANING[name]}" for name in standins.in_use(Places(root=ROOT)))
+    return tuple(f"{name}: stand-in, {standins.meaning(name)}" for name in standins.in_use(Places(root=ROOT)))
 
 
 def _surroundings(stack: str, source: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Command line of the distribution: sync, list, images, diff."""
+"""Command line of the distribution: sync, list, images, digests, diff."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from . import cache, compare, images, lock, table
+from . import cache, compare, digests, images, lock, table
 from .documents import Document, DocumentError, digest, parse
 from .source import Component, CrdsOf
 from .sync import Request, sync
@@ -18,8 +18,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit status says whether everything asked for is there."""
     options = _parser().parse_args(arguments)
     try:
-        return {"sync": _sync, "list": _list, "images": _images, "diff": _diff}[options.command](options)
-    except (table.UnknownNameError, cache.CacheMissingError, DocumentError, lock.LockError) as error:
+        return {"sync": _sync, "list": _list, "images": _images, "digests": _digests, "diff": _diff}[options.command](
+            options
+        )
+    except (
+        table.UnknownNameError, cache.CacheMissingError, DocumentError, digests.DigestError, lock.LockError,
+    ) as error:  # fmt: skip
         print(f"error: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of the output has gone, as `| head` does
@@ -44,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("list", parents=[common], help="components, versions, sources, and what is cached")
     one = commands.add_parser("images", parents=[common], help="every image that a component names, and where")
     one.add_argument("--json", action="store_true", help="print JSON")
+    one = commands.add_parser("digests", parents=[common], help="ask registries which digests the tags name; resumes")
+    one.add_argument("--refresh", action="store_true", help="ask again for what is known")
     one = commands.add_parser("diff", help="compare two releases, caches or folders of rendered YAML by object")
     one.add_argument("before", metavar="A")
     one.add_argument("after", metavar="B")
@@ -116,10 +122,25 @@ def _images(options: argparse.Namespace) -> int:
             print(f"{image}  (pinned by {images.pinned_by(image)})")
             for place in places:
                 print(f"    {place.component}: {place.identity}: {place.path}")
+        moving = [image for image in grouped if images.moves(image)]
+        if moving:
+            print(f"{len(moving)} images have no tag, or one that is meant to move: {', '.join(moving)}")
         print(f"{len(grouped)} images in {len(found)} places")
     if missing:
         print(f"error: not cached: {', '.join(missing)}; run: {cache.COMMAND}", file=sys.stderr)
     return 1 if missing else 0
+
+
+def _digests(options: argparse.Namespace) -> int:
+    folder = options.cache or cache.directory(options.release)
+    chosen = table.components(options.release, tuple(options.component))
+    named = [item.image for one in chosen for item in images.find(one.name, cache.read(folder, one.name))]
+    failed = digests.update(
+        options.release, named, refresh=options.refresh, report=lambda line: print(line, flush=True)
+    )
+    if failed:
+        print(f"error: no digest of {len(failed)} images; the same command asks for them again", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _entry(image: str, places: tuple[images.Found, ...]) -> dict[str, object]:

@@ -99,7 +99,8 @@ _KUBEFLOW = (
     _overlay("tensorboards-web-app", "1.10.0", "applications/tensorboard/tensorboards-web-app/upstream/overlays/istio"),
     _overlay("training-operator", "1.9.2", "applications/training-operator/upstream/overlays/kubeflow", default=False),
     _overlay("trainer", "2.1.0", "applications/trainer/overlays", downloads=(_JOBSET,)),
-    _overlay("user-namespace", "26.03", "common/user-namespace/base"),
+    # An example tenant of a published user, whose address anybody may get at a provider.
+    _overlay("user-namespace", "26.03", "common/user-namespace/base", default=False),
     _overlay("kserve", "0.16.0", "applications/kserve/kserve"),
     _overlay("kserve-models-web-app", "0.16.1", "applications/kserve/models-web-app/overlays/kubeflow"),
     _overlay("spark-operator", "2.5.0", "applications/spark/spark-operator/overlays/kubeflow"),

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 from urllib.parse import urlencode
 
 import urllib3
@@ -21,6 +21,19 @@ Json = dict[str, Any]
 
 _SECONDS = 60.0
 _APPLY = "application/apply-patch+yaml"  # every JSON text is YAML
+_JSON = "application/json"
+
+
+class Reader(Protocol):
+    """Whoever can look at a cluster: what judges a cluster needs no more than this."""
+
+    def get(self, path: str) -> Json | None:
+        """An object or a list; None if there is none."""
+        ...
+
+    def items(self, path: str, *, labels: str = "") -> list[Json]:
+        """The objects of a collection, by label selector; none where the server does not know the kind."""
+        ...
 
 
 class RefusedError(Exception):
@@ -58,8 +71,17 @@ class ApiServer:
         )
 
     def get(self, path: str) -> Json | None:
-        """An object; None if there is none."""
+        """An object or a list; None if there is none."""
         return self._unless_missing("GET", path)
+
+    def items(self, path: str, *, labels: str = "") -> list[Json]:
+        """The objects of a collection, by label selector; none where the server does not know the kind."""
+        query = f"?{urlencode({'labelSelector': labels})}" if labels else ""
+        return (self.get(path + query) or {}).get("items") or []
+
+    def try_to_create(self, path: str, body: Json) -> None:
+        """Ask whether an object could be created, webhooks included. Raises RefusedError with the reason."""
+        self._request("POST", path, body=body, query={"dryRun": "All"}, content=_JSON)
 
     def delete(self, path: str) -> None:
         """Delete an object; it may be gone already."""
@@ -78,11 +100,14 @@ class ApiServer:
                 return None
             raise
 
-    def _request(self, method: str, path: str, *, body: Json | None = None, query: Mapping[str, str] = {}) -> Json:
+    def _request(
+        self, method: str, path: str, *, body: Json | None = None, query: Mapping[str, str] = {}, content: str = _APPLY
+    ) -> Json:
         address = f"{self.address}{path}" + (f"?{urlencode(query)}" if query else "")
         text = None if body is None else json.dumps(body, separators=(",", ":"))
+        described = {} if body is None else {"Content-Type": content}  # discovery refuses to read what it is not sent
         try:
-            answer = self._http.request(method, address, body=text, headers={**self._headers, "Content-Type": _APPLY})
+            answer = self._http.request(method, address, body=text, headers={**self._headers, **described})
         except urllib3.exceptions.HTTPError as error:
             raise UnreachableError(f"the API server {self.address} does not answer: {error}") from error
         try:

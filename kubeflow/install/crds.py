@@ -7,7 +7,7 @@ process, and proves them against the digests that the program registered.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -19,7 +19,7 @@ from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, Resou
 from kubeflow.distribution.cache import ROOT
 from kubeflow.distribution.documents import Body
 
-from . import definitions
+from . import definitions, open_crds
 from .apiserver import ApiServer, RefusedError
 from .definitions import MANAGER, CrdError
 from .kinds import part, parts
@@ -41,7 +41,8 @@ class CrdSetArgs:
     kubeconfig: pulumi.Input[str] = field(repr=False)
     folder: str  # of the cache; relative to the repository
     components: Mapping[str, str]  # name -> SHA-256 of its cached objects
-    crds: Mapping[str, Body] = field(repr=False)  # by name, as `definitions.read` returns them
+    crds: Mapping[str, Body] = field(repr=False)  # by name, as `definitions.read` returns them; no open ones
+    open: Sequence[str] = ()  # names from the table of kinds whose real definitions cannot be had
     webhooks: bool  # the API server can reach conversion webhooks
     delete: bool = False  # on destroy; with a definition go all objects of its kind, in every namespace
 
@@ -56,7 +57,8 @@ class CrdSet(Resource, module="kubeflow", name="CrdSet"):
             "kubeconfig": pulumi.Output.secret(args.kubeconfig),
             "folder": args.folder,
             "components": dict(args.components),
-            "crds": {crd: definitions.summary(body) for crd, body in args.crds.items()},
+            "crds": {crd: definitions.summary(body) for crd, body in (_opened(args.open) | dict(args.crds)).items()},
+            "open": sorted(args.open),
             "webhooks": args.webhooks,
             "delete": args.delete,
             "live": None,
@@ -118,10 +120,15 @@ def _server(props: Props) -> ApiServer:
 
 def _bodies(props: Props) -> dict[str, Body]:
     """The bodies that the program meant, to the byte."""
-    bodies = definitions.read(ROOT / props["folder"], props["components"], webhooks=props["webhooks"])
+    bodies = _opened(parts(props, "open"))  # the states of earlier releases have none
+    bodies |= definitions.read(ROOT / props["folder"], props["components"], webhooks=props["webhooks"])
     if {name: definitions.summary(body) for name, body in bodies.items()} != props["crds"]:
         raise CrdError("the cached definitions are not those that the program registered: run again")
     return bodies
+
+
+def _opened(names: Iterable[str]) -> dict[str, Body]:
+    return {name: open_crds.definition(name) for name in names}
 
 
 def _parallel(action: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
@@ -138,25 +145,33 @@ def _apply(props: Props, *, known: Mapping[str, str]) -> Props:
     """Apply all but what is known to be there; what is remembered of the result."""
     server = _server(props)
     bodies = {name: body for name, body in _bodies(props).items() if name not in known}
-    _refuse_lost_versions(server, bodies)
-    applied = _parallel(lambda body: _applied(server, body), bodies.values())
+    there = _refuse_lost_versions(server, bodies)
+    applied = _parallel(lambda name: there.get(name) or _applied(server, bodies[name]), bodies)
     deadline = time.monotonic() + _ESTABLISHED_SECONDS
     lives = [_established(server, live, deadline) for live in applied]  # the server, too, takes one after the other
     prints = {name: definitions.live_fingerprint(live) for name, live in zip(bodies, lives, strict=True)}
     return props | {"live": {**known, **prints}, "drift": {}}
 
 
-def _refuse_lost_versions(server: ApiServer, bodies: Mapping[str, Body]) -> None:
-    """Objects in a version that no definition knows could be neither read nor deleted."""
-    lives = _parallel(lambda name: server.get(f"{_COLLECTION}/{name}"), bodies)
+def _refuse_lost_versions(server: ApiServer, bodies: Mapping[str, Body]) -> dict[str, Body]:
+    """Objects in a version that no definition knows could be neither read nor deleted.
+
+    Returns what stays as it is on the server: real definitions, whoever brought them, where only an open one was meant.
+    """
+    found = _parallel(lambda name: server.get(f"{_COLLECTION}/{name}"), bodies)
+    lives = {name: live for name, live in zip(bodies, found, strict=True) if live is not None}
+    kept = {
+        name: live for name, live in lives.items() if open_crds.is_open(bodies[name]) and not open_crds.is_open(live)
+    }
     lost = [
         f"{name}: the new definition lacks {', '.join(gone)}, in which objects are stored: migrate them, then take the "
         "version out of status.storedVersions"
-        for (name, body), live in zip(bodies.items(), lives, strict=True)
-        if (gone := definitions.lost_versions(live, body))
+        for name, live in lives.items()
+        if name not in kept and (gone := definitions.lost_versions(live, bodies[name]))
     ]
     if lost:
         raise CrdError("\n".join(lost))
+    return kept
 
 
 def _applied(server: ApiServer, body: Body) -> Body:

@@ -11,6 +11,7 @@ from pathlib import Path
 from kubeflow.distribution import cache
 from kubeflow.distribution.documents import Body, digest, is_crd
 
+from . import open_crds
 from .kinds import part, parts
 
 MANAGER = "kubeflow-proof-crds"
@@ -35,12 +36,10 @@ def read(folder: Path, components: Mapping[str, str], *, webhooks: bool) -> dict
 
 def prepared(body: Body, *, webhooks: bool) -> Body:
     """A definition as it is applied: less what the server owns, and less conversions that nobody could answer."""
-    body = copy.deepcopy(body)
-    body.pop("status", None)
-    body["metadata"].pop("creationTimestamp", None)
-    if not webhooks:
-        body["spec"].pop("conversion", None)
-    return body
+    metadata = {name: value for name, value in body["metadata"].items() if name != "creationTimestamp"}
+    spec = {name: value for name, value in body["spec"].items() if webhooks or name != "conversion"}
+    kept = {name: value for name, value in body.items() if name != "status"}
+    return {**kept, "metadata": metadata, "spec": spec}
 
 
 def versions(body: Body) -> list[str]:
@@ -50,7 +49,8 @@ def versions(body: Body) -> list[str]:
 
 def summary(body: Body) -> str:
     """One line for the state, from which a reviewer of a preview sees what changes."""
-    return f"{', '.join(versions(body))} (sha256 {fingerprint(body)})"
+    kind = "open, " if open_crds.is_open(body) else ""
+    return f"{', '.join(versions(body))} ({kind}sha256 {fingerprint(body)})"
 
 
 def versions_in(summary_line: str) -> list[str]:

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from infra.objects import document
 from kubeflow.distribution import Distribution
 from kubeflow.distribution.cache import Rendered
 from kubeflow.distribution.documents import Body
+from kubeflow.distribution.kinds import cluster_scoped as known_kinds
 
 from . import kinds
-from .transforms import Context, autoscaled, ignored, pod_labels, transform
+from .planned import Planned, address
+from .transforms import Context, Step, autoscaled, ignored, pod_labels, transform
 from .waves import Wave, wave_of
 
 # Namespaces that upstream's charts expect to find, with the Pod Security Standard that their pods can keep.
 _EXPECTED: Mapping[str, str] = {
     "feast": "baseline",
     "gpu-operator": "privileged",  # drivers are loaded from the pods
+    "kueue-system": "baseline",
     "mlflow": "baseline",
     "monitoring": "privileged",  # the node exporter reads the host
     "observability": "baseline",
 }
-_WAITING = frozenset(kinds.WORKLOADS | kinds.WEBHOOKS | {"APIService", "Service"})
 _GIVEN = frozenset({"default", "kube-public", "kube-system"})
 
 
@@ -30,20 +33,16 @@ class InstallError(Exception):
     """Components that cannot be installed as they are; the message names all of them."""
 
 
+Change = Callable[[Planned, Context], Planned | None]  # what a part of the platform changes; None leaves the object out
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Planned:
-    """One object as it will be registered."""
+class Rendering:
+    """Upstream's objects as they are installed, and those that this cluster has no use for."""
 
-    component: str
-    wave: Wave
-    name: str  # logical name of the resource: component/kind/namespace/name
-    body: Body = field(repr=False)
-    ignore_changes: list[str]
-
-    @property
-    def waits(self) -> bool:
-        """Whether the object is ready only when pods are."""
-        return self.body["kind"] in _WAITING
+    objects: tuple[Planned, ...]
+    left_out: tuple[str, ...]  # as component/kind/namespace/name
+    cluster_scoped: frozenset[tuple[str, str]] = field(repr=False)  # group and kind
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,38 +50,83 @@ class Plan:
     """Everything that is installed, in waves, and what is left out on purpose."""
 
     objects: tuple[Planned, ...]
-    left_out: tuple[str, ...]  # as component/kind/namespace/name
+    left_out: tuple[str, ...] = ()  # as component/kind/namespace/name
 
     def wave(self, wave: Wave) -> list[Planned]:
         """The objects of a wave."""
         return [planned for planned in self.objects if planned.wave is wave]
 
 
-def plan(distribution: Distribution, *, webhooks: bool, containers: bool) -> Plan:
-    """Transform, name and place every object but the CustomResourceDefinitions."""
+def rendering(
+    distribution: Distribution,
+    *,
+    webhooks: bool,
+    containers: bool,
+    changes: Sequence[Change] = (),
+    homes: Mapping[str, Sequence[str | None]] = MappingProxyType({}),
+) -> Rendering:
+    """Transform, change, name and place every object but the CustomResourceDefinitions.
+
+    `homes` are the namespaces in which components are installed that upstream means for several.
+    """
     components = distribution.components
-    scopes = kinds.cluster_scoped(crd for rendered in components.values() for crd in rendered.crds)
+    scopes = known_kinds() | kinds.cluster_scoped(crd for rendered in components.values() for crd in rendered.crds)
     objects: list[Planned] = []
     left_out: list[str] = []
     for component, rendered in components.items():
-        context = Context(
-            namespace=rendered.namespace,
-            webhooks=webhooks,
-            containers=containers,
-            cluster_scoped=scopes,
-            pods=pod_labels((*rendered.core, *rendered.late)),
-            scaled=autoscaled((*rendered.core, *rendered.late)),
-        )
-        for body, late in _phases(rendered):
-            made = transform(body, context)
-            if made is None:
-                left_out.append(_name(component, body))
-            else:
-                objects.append(_planned(component, made, wave_of(component, body, late=late)))
-    objects = sorted([*_namespaces(objects), *objects], key=_order)
-    _refuse_homeless(objects, scopes)
+        for namespace in homes.get(component, (rendered.namespace,)):
+            context = Context(
+                namespace=namespace,
+                webhooks=webhooks,
+                containers=containers,
+                cluster_scoped=scopes,
+                pods=pod_labels((*rendered.core, *rendered.late)),
+                scaled=autoscaled((*rendered.core, *rendered.late)),
+            )
+            for body, late in _phases(rendered):
+                made = transform(body, context)
+                if made is None:
+                    left_out.append(address(component, body))
+                elif (planned := _changed(component, made, late, changes, context)) is not None:
+                    objects.append(planned)
+    return Rendering(objects=tuple(objects), left_out=tuple(left_out), cluster_scoped=scopes)
+
+
+def arranged(
+    objects: Iterable[Planned], scopes: frozenset[tuple[str, str]], given: frozenset[str] = frozenset()
+) -> tuple[Planned, ...]:
+    """All objects in order, with the namespaces that upstream expects. `given` are namespaces that exist already."""
+    objects = list(objects)
+    objects = sorted([*_namespaces(objects, given), *objects], key=_order)
+    _refuse_homeless(objects, scopes, given)
     _refuse_twins(objects)
-    return Plan(objects=tuple(objects), left_out=tuple(left_out))
+    return tuple(objects)
+
+
+def plan(distribution: Distribution, *, webhooks: bool, containers: bool) -> Plan:
+    """Upstream's objects alone, as the transforms leave them."""
+    found = rendering(distribution, webhooks=webhooks, containers=containers)
+    return Plan(objects=arranged(found.objects, found.cluster_scoped), left_out=found.left_out)
+
+
+def stepped(steps: Iterable[Step]) -> Change:
+    """Transforms of a part as one change."""
+    steps = tuple(steps)
+
+    def change(planned: Planned, context: Context) -> Planned | None:
+        body: Body | None = planned.body
+        for step in steps:
+            body = None if body is None else step.apply(body, context)
+        return None if body is None else replace(planned, body=body)
+
+    return change
+
+
+def _changed(component: str, body: Body, late: bool, changes: Iterable[Change], context: Context) -> Planned | None:  # noqa: FBT001 - as `_phases` pairs it
+    planned: Planned | None = _planned(component, body, wave_of(component, body, late=late))
+    for change in changes:
+        planned = None if planned is None else change(planned, context)
+    return planned
 
 
 def _phases(rendered: Rendered) -> Iterator[tuple[Body, bool]]:
@@ -98,17 +142,12 @@ def _order(planned: Planned) -> tuple[int, bool, str, str, bool]:
 
 
 def _planned(component: str, body: Body, wave: Wave) -> Planned:
-    return Planned(component=component, wave=wave, name=_name(component, body), body=body, ignore_changes=ignored(body))
-
-
-def _name(component: str, body: Body) -> str:
-    metadata = body["metadata"]
-    return "/".join(
-        part for part in (component, body["kind"], metadata.get("namespace"), metadata["name"]) if part is not None
+    return Planned(
+        component=component, wave=wave, name=address(component, body), body=body, ignore_changes=ignored(body)
     )
 
 
-def _namespaces(objects: Iterable[Planned]) -> Iterator[Planned]:
+def _namespaces(objects: Iterable[Planned], given: frozenset[str]) -> Iterator[Planned]:
     """The expected namespaces that are used, each with the first component that uses it."""
     users: dict[str, str] = {}
     declared: set[str] = set()
@@ -117,20 +156,20 @@ def _namespaces(objects: Iterable[Planned]) -> Iterator[Planned]:
             declared.add(planned.body["metadata"]["name"])
         users.setdefault(planned.body["metadata"].get("namespace", "default"), planned.component)
     for name, component in users.items():
-        if name in _EXPECTED and name not in declared:
+        if name in _EXPECTED and name not in declared | given:
             labels = {"pod-security.kubernetes.io/enforce": _EXPECTED[name]}
             body = document("v1", "Namespace", name, metadata={"labels": labels})
             yield _planned(component, body, Wave.NAMESPACES)
 
 
-def _refuse_homeless(objects: Iterable[Planned], scopes: frozenset[tuple[str, str]]) -> None:
+def _refuse_homeless(objects: Iterable[Planned], scopes: frozenset[tuple[str, str]], given: frozenset[str]) -> None:
     """Objects that need a namespace and name none, or one that nobody makes."""
     objects = list(objects)
     made = {planned.body["metadata"]["name"] for planned in objects if planned.body["kind"] == "Namespace"}
     homeless: dict[str, list[str]] = {}
     for planned in objects:
         namespace = planned.body["metadata"].get("namespace")
-        if kinds.group_kind(planned.body) in scopes or namespace in made | _GIVEN:
+        if kinds.group_kind(planned.body) in scopes or namespace in made | _GIVEN | given:
             continue
         homeless.setdefault(planned.component, []).append(f"{planned.name} ({namespace or 'no namespace'})")
     if homeless:

@@ -160,6 +160,20 @@ def _in_its_namespace(body: Body, context: Context) -> Body:
     return body
 
 
+BINDINGS = frozenset({"ClusterRoleBinding", "RoleBinding"})
+EVERY_ACCOUNT = "system:serviceaccounts"
+_ANYBODY = frozenset({"system:anonymous", "system:authenticated", "system:unauthenticated"})
+
+
+def _without_strangers(body: Body, _context: Context) -> Body:
+    if body["kind"] in BINDINGS:
+        everybody = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": EVERY_ACCOUNT}
+        named = [subject for subject in kinds.parts(body, "subjects") if subject["name"] not in _ANYBODY]
+        if len(named) < len(kinds.parts(body, "subjects")):
+            body["subjects"] = [*named, everybody]
+    return body
+
+
 _REQUESTS = {"cpu": "20m", "memory": "64Mi"}
 
 
@@ -204,12 +218,6 @@ def _without_wait_for_absent_pods(body: Body, context: Context) -> Body:
     return body
 
 
-def _with_wait_for_ca(body: Body, _context: Context) -> Body:
-    if body["kind"] in kinds.WEBHOOKS:
-        _metadata(body, "annotations")["pulumi.com/waitFor"] = "jsonpath={.webhooks[*].clientConfig.caBundle}"
-    return body
-
-
 STEPS = (
     Step(apply=_without_hooks, why="Helm alone runs hooks; those of an installation become ordinary objects"),
     Step(apply=_without_unreachable_webhooks, why="a webhook without an answer refuses every object that it guards"),
@@ -220,6 +228,10 @@ STEPS = (
     ),
     Step(apply=_without_ca_placeholders, why="whoever minted the certificate writes its CA there"),
     Step(apply=_in_its_namespace, why="upstream leaves it to the command line, or writes it where it does not belong"),
+    Step(
+        apply=_without_strangers,
+        why="on some clusters anybody with an account somewhere is authenticated; those who need it are pods",
+    ),
     Step(apply=_without_owned_replicas, why="the autoscaler decides; declaring a number would fight it"),
     Step(apply=_with_requests, why="the scheduler and quotas count requests; half of upstream's containers have none"),
     Step(apply=_with_priority, why="tenants' pods must not push out the platform's"),
@@ -229,5 +241,4 @@ STEPS = (
         apply=_without_wait_for_absent_pods,
         why="where nothing runs, pods made by operators never come, and those of the host have no address",
     ),
-    Step(apply=_with_wait_for_ca, why="an API server without the CA cannot call the webhook: the next wave would fail"),
 )

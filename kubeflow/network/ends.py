@@ -16,7 +16,7 @@ from typing import Any
 from .flows import Addresses, Flow, Peer, Workload
 from .policies import NAMESPACE, SHARED_NAMESPACES, TENANT_LABEL
 from .semantics import Endpoint, Pod
-from .workloads import DNS, TENANT, WORKLOADS
+from .workloads import DNS, OURS, TENANT, WORKLOADS
 
 _CONTROLLERS = ("DaemonSet", "Deployment", "Job", "StatefulSet")
 _ELSEWHERE = "default"
@@ -36,7 +36,7 @@ def rendered(
     objects: Iterable[Mapping[str, Any]], installed: Collection[str], addresses: Addresses
 ) -> tuple[tuple[End, ...], tuple[str, ...], tuple[str, ...]]:
     """The pods of rendered controllers; controllers that the table lacks; workloads that nothing renders."""
-    expected = [workload for workload in _platform(installed) if not workload.made_by]
+    expected = [workload for workload in _platform(installed) if workload.made_by in ("", OURS)]
     named = {(workload.namespace, name): workload for workload in expected for name in (workload.name, *workload.also)}
     found: list[End] = []
     unknown: list[str] = []
@@ -48,7 +48,9 @@ def rendered(
         else:
             roles: frozenset[Peer] = frozenset({workload})
             found.append(End(name=f"{namespace}/{name}", endpoint=_template(item, addresses), roles=roles, fenced=True))
-    return tuple(found), tuple(unknown), tuple(f"{namespace}/{name}" for namespace, name in named)
+    # A server of the platform's own is rendered only where nobody else runs one.
+    absent = tuple(f"{space}/{name}" for (space, name), workload in named.items() if not workload.made_by)
+    return tuple(found), tuple(unknown), absent
 
 
 def others(installed: Collection[str], tenants: Mapping[str, Sequence[Flow]], addresses: Addresses) -> Iterator[End]:

@@ -37,7 +37,6 @@ class Workload:
     namespace: str | None  # None: the namespace of every tenant
     labels: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
     having: tuple[str, ...] = ()  # label keys that such a pod has, whatever the value
-    without: tuple[str, ...] = ()  # label keys that tell it from another workload with the same labels
     component: str | None = None  # None: not installed by the platform, which therefore makes no policy for it
     mesh: bool = False  # the pod carries a sidecar
     also: tuple[str, ...] = ()  # further controllers whose pods carry the same labels

@@ -39,11 +39,16 @@ def tenant(namespace: str, installed: Collection[str], addresses: Addresses) -> 
 def selector(workload: Workload) -> Document:
     """The label selector of a workload's pods."""
     expressions = [{"key": key, "operator": "Exists"} for key in workload.having]
-    expressions += [{"key": key, "operator": "DoesNotExist"} for key in workload.without]
     return {
         **({"matchLabels": dict(workload.labels)} if workload.labels else {}),
         **({"matchExpressions": expressions} if expressions else {}),
     }
+
+
+def block(cidr: str, addresses: Addresses) -> Document:
+    """A network in a policy's words, without what no opening ever includes."""
+    carved = [str(inner) for inner in addresses.carved(cidr)]
+    return {"ipBlock": {"cidr": cidr, **({"except": carved} if carved else {})}}
 
 
 def _fences(
@@ -115,15 +120,10 @@ def _peers(peer: Peer, addresses: Addresses) -> list[Document]:
         case Outside.ANYWHERE:
             return [{}]
         case Outside():
-            return [_block(cidr, addresses) for cidr in addresses.networks.get(peer, ())]
+            return [block(cidr, addresses) for cidr in addresses.networks.get(peer, ())]
         case Network():
-            return [_block(peer.cidr, addresses)]
+            return [block(peer.cidr, addresses)]
         case Workload():
             labels = {NAMESPACE: peer.namespace} if peer.namespace else TENANT_LABEL
             pods = selector(peer)
             return [{"namespaceSelector": {"matchLabels": dict(labels)}, **({"podSelector": pods} if pods else {})}]
-
-
-def _block(cidr: str, addresses: Addresses) -> Document:
-    carved = [str(inner) for inner in addresses.carved(cidr)]
-    return {"ipBlock": {"cidr": cidr, **({"except": carved} if carved else {})}}

@@ -15,6 +15,7 @@ _BY_NAME = {str(workload): workload for workload in WORKLOADS}
 _GATEWAY = "istio-system/istio-ingressgateway"
 _LOCAL_GATEWAY = "istio-system/cluster-local-gateway"
 _PROMETHEUS = "monitoring/prometheus"
+_FEAST = ("feast/feast-feature-server", "feast/feature-store")
 
 # Sources, target, ports, why, evidence.
 _Row = tuple[Sequence[str | Outside], str | Outside, Sequence[int], str, str]
@@ -47,7 +48,7 @@ _USERS: tuple[_Row, ...] = (
 _SERVING: tuple[_Row, ...] = (
     ((_GATEWAY, "tenant/pods"), _LOCAL_GATEWAY, (8080, 8081), "models by their cluster-local names",
      "Services cluster-local-gateway, knative-local-gateway"),
-    (("knative-serving/net-istio-controller",), _GATEWAY, (8080,), "probes that a route is programmed",
+    (("knative-serving/net-istio-controller",), _GATEWAY, (8080, 8443), "probes that a route is programmed",
      "NetworkPolicy istio-system/allow-knative-to-istio-gateways"),
     (("knative-serving/net-istio-controller",), _LOCAL_GATEWAY, (8080, 8081), "probes that a route is programmed",
      "NetworkPolicy istio-system/allow-knative-to-istio-gateways; Gateway knative-local-gateway"),
@@ -92,7 +93,8 @@ _PIPELINES: tuple[_Row, ...] = (
     (("tenant/pods",), "kubeflow/seaweedfs", (8333,), "artifacts of steps and notebooks", "NetworkPolicy seaweedfs"),
     (("kubeflow/ml-pipeline-ui",), "tenant/artifact-proxy", (3000,), "previews with the tenant's own rights",
      "env ARTIFACTS_SERVICE_PROXY_NAME"),
-    (("kubeflow/ml-pipeline", "kubeflow/ml-pipeline-ui", "mlflow/mlflow", "feast/feast-feature-server",
+    (("kubeflow/ml-pipeline", "kubeflow/ml-pipeline-ui", "mlflow/mlflow", "mlflow/mlflow-postgres", "feast/feast-postgres",
+    "feast/feast-redis", "feast/feature-store", "feast/feast-feature-server",
       "observability/loki", "observability/tempo", "tenant/pods"), Outside.OBJECT_STORE, (443,),
      "artifacts, offline features, logs and traces", "cluster contract: artifacts"),
 )  # fmt: skip
@@ -103,6 +105,8 @@ _NOTEBOOKS_AND_TUNING: tuple[_Row, ...] = (
     ((_GATEWAY,), "tenant/pods", (6006, 8080), "TensorBoards and volume viewers, whose labels hold only their name",
      "tensorboard-controller, pvcviewer-controller"),
     (("kubeflow/katib-db-manager",), "kubeflow/katib-mysql", (3306,), "observations of trials", "Service katib-mysql"),
+    (("kubeflow/katib-db-manager",), Outside.DATABASE, (3306,), "observations in a managed database",
+     "env KATIB_MYSQL_DB_HOST"),
     (("kubeflow/katib-controller", "kubeflow/katib-ui", "tenant/pods"), "kubeflow/katib-db-manager", (6789,),
      "observations of trials", "NetworkPolicy katib-db-manager"),
     (("kubeflow/katib-controller",), "tenant/suggestions", (6788, 6789), "asks for the next trials and early stops",
@@ -111,8 +115,13 @@ _NOTEBOOKS_AND_TUNING: tuple[_Row, ...] = (
 
 _DATA_AND_OBSERVABILITY: tuple[_Row, ...] = (
     (("tenant/pods",), "mlflow/mlflow", (5000,), "experiment tracking", "Service mlflow"),
+    ((_GATEWAY,), "mlflow/mlflow", (5000,), "user interface", "VirtualService mlflow"),
+    (("mlflow/mlflow",), "mlflow/mlflow-postgres", (5432,), "runs and models", "ConfigMap mlflow-env-configmap"),
     (("tenant/pods",), "feast/feast-feature-server", (6566,), "online features", "Service feast-feature-server"),
-    (("feast/feast-feature-server",), Outside.DATABASE, (6379,), "online store", "Feast: Redis online store"),
+    (_FEAST, Outside.DATABASE, (5432, 6379), "registry and online store elsewhere", "Feast: SQL registry, Redis"),
+    (_FEAST, "feast/feast-postgres", (5432,), "feature registry", "Secret feast-registry"),
+    (_FEAST, "feast/feast-redis", (6379,), "online features", "Secret feast-online-store"),
+    (("tenant/pods",), "feast/feature-store", (6566, 6570), "online features and registry", "FeatureStore features"),
     (("tenant/pods",), "observability/opentelemetry-collector", (4317, 4318), "traces, metrics and logs of workloads",
      "Service opentelemetry-collector"),
     (("observability/opentelemetry-collector",), "observability/tempo", (4317,), "stores traces",
@@ -163,6 +172,8 @@ _METRICS: dict[str, tuple[int, ...]] = {
     "oauth2-proxy/oauth2-proxy": (44180,), "kubeflow/katib-controller": (8080,),
     "kubeflow/kserve-controller-manager": (8443,), "kubeflow/spark-operator-controller": (8080,),
     "kubeflow/spark-operator-webhook": (8080,), "kubeflow/training-operator": (8080,),
+    "kubeflow-system/jobset-controller-manager": (8443,),
+    "kubeflow-system/kubeflow-trainer-controller-manager": (8443,),
     "monitoring/kube-prometheus-stack-grafana": (3000,), "monitoring/kube-prometheus-stack-kube-state-metrics": (8080,),
     "monitoring/kube-prometheus-stack-operator": (10250,), _PROMETHEUS: (8080, 9090),
     "monitoring/alertmanager": (8080,), "gpu-operator/gpu-operator": (8080,),
@@ -171,7 +182,7 @@ _METRICS: dict[str, tuple[int, ...]] = {
     "feast-operator-system/feast-operator-controller-manager": (8443,),
     "observability/opentelemetry-collector": (8888,), "observability/loki": (3100,),
     "observability/loki-gateway": (4040,), "observability/loki-canary": (3500,), "observability/tempo": (3200,),
-    "tenant/pods": (15020,), "tenant/predictors": (9091,),
+    "tenant/pods": (15020,),
 }  # fmt: skip
 
 # Installed workloads that hold no role in the cluster: databases, stores, pure proxies.
@@ -179,7 +190,8 @@ _NO_API_CLIENTS = frozenset({
     _GATEWAY, _LOCAL_GATEWAY, "oauth2-proxy/oauth2-proxy", "kubeflow/kubeflow-pipelines-profile-controller",
     "kubeflow/metadata-envoy-deployment", "kubeflow/metadata-grpc-deployment",
     "kubeflow/ml-pipeline-visualizationserver", "kubeflow/mysql", "kubeflow/seaweedfs", "kubeflow/katib-db-manager",
-    "kubeflow/katib-mysql", "mlflow/mlflow", "feast/feast-feature-server", "observability/loki-canary",
+    "kubeflow/katib-mysql", "mlflow/mlflow", "mlflow/mlflow-postgres", "feast/feast-feature-server",
+    "feast/feast-postgres", "feast/feast-redis", "feast/feature-store", "observability/loki-canary",
     "observability/loki-gateway", "observability/tempo", "monitoring/alertmanager",
 })  # fmt: skip
 
@@ -246,6 +258,5 @@ FLOWS: tuple[Flow, ...] = _all()
 # namespace.
 TENANCY: tuple[Flow, ...] = (
     Flow(source=TENANT, target=TENANT, port=None, why="a team's pods work together", evidence="allow-same-namespace"),
-    *(Flow(source=TENANT, target=DNS, port=53, protocol=protocol, why="names", evidence="allow-dns")
-      for protocol in ("UDP", "TCP")),
-)  # fmt: skip
+    *_names(TENANT),
+)

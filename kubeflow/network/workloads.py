@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 
 from .flows import Workload
 
+OURS = "the platform"
+
 _NAME = "app.kubernetes.io/name"
 _PART = "app.kubernetes.io/component"
 _KATIB = "katib.kubeflow.org/component"
@@ -123,22 +125,22 @@ _ADDONS = (
         "gpu-operator-node-feature-discovery-worker": {_NAME: "node-feature-discovery", "role": "worker"},
         "gpu-operator-node-feature-discovery-gc": {_NAME: "node-feature-discovery", "role": "gc"},
         "gpu-operator-node-feature-discovery-master": {_NAME: "node-feature-discovery", "role": "master"},
-        "gpu-operator-node-feature-discovery-prune": {_NAME: "node-feature-discovery", "role": "prune"},
     }),
-    Workload(
-        name="gpu-operator-upgrade-crd", also=("gpu-operator-cleanup-gpucluster",), namespace="gpu-operator",
-        labels={_NAME: "gpu-operator", _PART: "gpu-operator"}, without=("app",), component="gpu-operator",
-    ),
     *_installed("gpu-operator", "gpu-operator", {
         "operands": {"app.kubernetes.io/managed-by": "gpu-operator"},
         "dcgm-exporter": {"app": "nvidia-dcgm-exporter"},
     }, made_by="the GPU operator"),
     *_installed("kueue", "kueue-system", {"kueue-controller-manager": {"control-plane": "controller-manager"}}),
     *_installed("mlflow", "mlflow", _by(_NAME, "mlflow")),
+    *_installed("mlflow", "mlflow", _by(_NAME, "mlflow-postgres"), made_by=OURS),
     *_installed("feast-operator", "feast-operator-system", {
         "feast-operator-controller-manager": {_NAME: "feast-operator"},
     }),
     *_installed("feast-feature-server", "feast", _by(_NAME, "feast-feature-server")),
+    *_installed("feast-feature-server", "feast", _by(_NAME, "feast-postgres", "feast-redis"), made_by=OURS),
+    # Feast's operator labels what it makes so (feast-operator: services/services.go).
+    *_installed("feast-operator", "feast", {"feature-store": {"feast.dev/name": "features"}},
+                made_by="the Feast operator"),
     *_installed("opentelemetry-collector", "observability", _by(_NAME, "opentelemetry-collector")),
     *_installed("loki", "observability", {
         "loki": {_NAME: "loki", _PART: "single-binary"},

@@ -1,4 +1,4 @@
-"""`make bench`: the local stack through Pulumi against kubectl with the same objects, in one run, as ratios.
+"""`make bench`: the product on the real engine against kubectl with the same objects, in one run, as ratios.
 
 Writes out/bench.json: `measures`, a list of {name, value, unit, peer, peer_value, ratio, runs}; values are medians.
 """
@@ -6,113 +6,149 @@ Writes out/bench.json: `measures`, a list of {name, value, unit, peer, peer_valu
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from infra.local.control_plane import ControlPlane
+from kubeflow.distribution import CacheMissingError, load
+from kubeflow.distribution.table import CURRENT
+from tests.bench import watch
+from tests.bench.kubectl import Kubectl, crds, waves_of
 from tests.support.cluster import TOOLS
 from tests.support.engine import ROOT, install_stand_ins, missing, tools
 from tests.support.product import Product, local_config
 
+Measure = dict[str, Any]
 RUNS = 3
-PAIRS = {
-    "up": "kubectl apply --server-side",
-    "preview without change": "kubectl diff --server-side",
-    "destroy": "kubectl delete",
-}
-Times = dict[str, list[tuple[float, float]]]
+TENANTS = (1, 10, 100)
 
 
 def main() -> int:
     """Measure, print a table, write the file."""
-    kubectl = shutil.which("kubectl")
     if reason := missing(*TOOLS):
         print(reason, file=sys.stderr)
         return 1
-    if kubectl is None:
-        print("kubectl is missing: it is the yardstick", file=sys.stderr)
-        return 1
-    times: Times = {name: [] for name in PAIRS}
+    measures: list[Measure] = []
     with tempfile.TemporaryDirectory() as folder:
-        plane = ControlPlane(Path(folder) / "cluster", tools())
-        try:
-            plane.up()
-            binaries = install_stand_ins(Path(folder) / "bin")
-            product = Product(Path(folder) / "product", binaries, local_config(plane.kubeconfig))
-            for number in range(RUNS):
-                print(f"run {number + 1} of {RUNS}", flush=True)
-                _measure(product, [kubectl, "--kubeconfig", str(plane.kubeconfig)], Path(folder), times)
-        finally:
-            plane.down()
-    measures = [_measure_of(name, pairs) for name, pairs in times.items()]
+        for name, part in (("tenants only", _small), ("growth", _growth), ("whole platform", _whole)):
+            print(f"{name} ...", flush=True)
+            measures += part(Path(folder) / name.replace(" ", "-"))
     out = ROOT / "out" / "bench.json"
     out.parent.mkdir(exist_ok=True)
-    document = {"standins": ["language host", "Kubernetes provider", "simulated nodes"], "measures": measures}
+    document = {"standins": ["language host", "plugins", "simulated nodes"], "measures": measures}
     out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     for measure in measures:
-        print("{name:24} {value:6.2f} s   {peer:28} {peer_value:6.2f} s   ratio {ratio:.2f}".format(**measure))
+        print(_line(measure))
     print(f"written: {out.relative_to(ROOT)}")
     return 0
 
 
-def _measure(product: Product, kubectl: list[str], folder: Path, times: Times) -> None:
-    """Take the stack through its life, then the same objects through kubectl's."""
-    ours = [
-        _timed(lambda: product.up().ok()),
-        _timed(lambda: product.preview("--expect-no-changes").ok()),
+@contextmanager
+def _plane(folder: Path) -> Generator[ControlPlane]:
+    plane = ControlPlane(folder / "cluster", tools())
+    try:
+        plane.up()
+        yield plane
+    finally:
+        plane.down()
+
+
+def _small(folder: Path) -> list[Measure]:
+    """The local stack without upstream's components."""
+    pairs: dict[str, list[tuple[float, float]]] = {"up": [], "preview without change": [], "destroy": []}
+    with _plane(folder) as plane:
+        kubectl = Kubectl(plane.kubeconfig, folder)
+        product = Product(folder / "product", install_stand_ins(folder / "bin"), local_config(plane.kubeconfig))
+        for _ in range(RUNS):
+            ours = [watch.operate(product, "up").seconds, watch.operate(product, "preview").seconds]
+            objects = str(kubectl.file("objects", [item for wave in waves_of(product) for item in wave]))
+            ours.append(watch.operate(product, "destroy").seconds)
+            theirs = [
+                kubectl.timed(*command, "-f", objects)
+                for command in (("apply", "--server-side"), ("diff", "--server-side"), ("delete",))
+            ]
+            for name, pair in zip(pairs, zip(ours, theirs, strict=True), strict=True):
+                pairs[name].append(pair)
+    peers = ("kubectl apply --server-side", "kubectl diff --server-side", "kubectl delete")
+    return [
+        _ratio(f"tenants only: {name}", peer, found) for (name, found), peer in zip(pairs.items(), peers, strict=True)
     ]
-    objects = folder / "objects.json"
-    objects.write_text(json.dumps(_objects(product)), encoding="utf-8")
-    ours.append(_timed(lambda: product.operate("destroy").ok()))
-    theirs = [
-        _timed(lambda: _run([*kubectl, "apply", "--server-side", "-f", str(objects)])),
-        _timed(lambda: _run([*kubectl, "diff", "--server-side", "-f", str(objects)])),
-        _timed(lambda: _run([*kubectl, "delete", "-f", str(objects)])),
+
+
+def _growth(folder: Path) -> list[Measure]:
+    """Time and memory of `up` with more and more tenants."""
+    found: dict[int, watch.Taken] = {}
+    for number in TENANTS:
+        with _plane(folder / str(number)) as plane:
+            config = local_config(plane.kubeconfig)
+            tenants = {f"team-{index}": {"owner": "ada@example.com"} for index in range(number)}
+            config["kubeflow-proof:platform"]["tenants"] = tenants
+            binaries = install_stand_ins(folder / str(number) / "bin")
+            product = Product(folder / str(number) / "product", binaries, config)
+            found[number] = watch.operate(product, "up")
+    first, *others = TENANTS
+    measures: list[Measure] = []
+    for few, many in zip((first, *others), others, strict=False):
+        time = (found[many].seconds - found[few].seconds) / (many - few)
+        memory = (found[many].peak_mib - found[few].peak_mib) / (many - few)
+        measures.append(_single(f"up per tenant, {few} to {many}", time, "s"))
+        measures.append(_single(f"memory per tenant, {few} to {many}", memory, "MiB"))
+    return measures
+
+
+def _whole(folder: Path) -> list[Measure]:
+    """All of upstream's components; nothing where they are not cached."""
+    try:
+        load(CURRENT, ["dex"])
+    except CacheMissingError as error:
+        print(f"left out: {error}", file=sys.stderr)
+        return []
+    with _plane(folder / "ours") as plane:
+        config = local_config(plane.kubeconfig)
+        config["kubeflow-proof:platform"]["components"] = ["default"]
+        product = Product(folder / "product", install_stand_ins(folder / "bin"), config)
+        up, preview = watch.operate(product, "up"), watch.operate(product, "preview")
+        waves, definitions = waves_of(product), crds(product)
+        exported = len(product.pulumi("stack", "export").ok().text)
+        written = sum(file.stat().st_size for file in (folder / "product" / "state").rglob("dev.json.gz"))
+        destroy = watch.operate(product, "destroy")
+    with _plane(folder / "theirs") as plane:
+        peer = Kubectl(plane.kubeconfig, folder).install(definitions, waves)
+    objects = len(definitions) + sum(map(len, waves))
+    return [
+        _ratio(f"whole platform: up of {objects} objects", "kubectl apply and wait in waves", [(up.seconds, peer)]),
+        _ratio("whole platform: preview without change", "our up", [(preview.seconds, up.seconds)]),
+        _single("whole platform: destroy", destroy.seconds, "s"),
+        _single("whole platform: state as written", written / 1e6, "MB"),
+        _single("whole platform: state as exported", exported / 1e6, "MB"),
+        _single("whole platform: program, CPU time", up.program_seconds, "s"),
+        _single("whole platform: memory at most", max(up.peak_mib, preview.peak_mib), "MiB"),
     ]
-    for name, pair in zip(PAIRS, zip(ours, theirs, strict=True), strict=True):
-        times[name].append(pair)
 
 
-def _objects(product: Product) -> dict[str, Any]:
-    """The Kubernetes objects of the stack, namespaces first, as kubectl reads them."""
-    found = [part["inputs"] for part in product.state() if part["type"].startswith("kubernetes:")]
-    return {"apiVersion": "v1", "kind": "List", "items": sorted(found, key=lambda item: item["kind"] != "Namespace")}
-
-
-def _run(command: list[str]) -> None:
-    """Run kubectl; a difference is a result, not a failure."""
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env=os.environ | {"KUBECTL_EXTERNAL_DIFF": "diff -q"}
-    )
-    if done.returncode > ("diff" in command):
-        raise RuntimeError(f"{' '.join(command)}: {done.stderr}")
-
-
-def _timed(action: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    action()
-    return time.perf_counter() - begun
-
-
-def _measure_of(name: str, pairs: list[tuple[float, float]]) -> dict[str, Any]:
+def _ratio(name: str, peer: str, pairs: list[tuple[float, float]]) -> Measure:
     ours, theirs = (statistics.median(pair[side] for pair in pairs) for side in (0, 1))
     return {
-        "name": name,
-        "value": round(ours, 3),
-        "unit": "s",
-        "peer": PAIRS[name],
+        **_single(name, ours, "s"),
+        "peer": peer,
         "peer_value": round(theirs, 3),
         "ratio": round(ours / theirs, 3),
         "runs": len(pairs),
     }
+
+
+def _single(name: str, value: float, unit: str) -> Measure:
+    return {"name": name, "value": round(value, 3), "unit": unit, "runs": 1}
+
+
+def _line(measure: Measure) -> str:
+    text = "{name:48} {value:8.2f} {unit:4}".format(**measure)
+    return text + ("  {peer:32} {peer_value:8.2f} s   ratio {ratio:.2f}".format(**measure) if "peer" in measure else "")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubeflow.network.flows import PROTOCOLS, Protocol
+from kubeflow.network.flows import PROTOCOLS, Addresses, Protocol
+from kubeflow.network.policies import block
 from kubeflow.network.semantics import (
     EVERY_PORT,
     Address,
@@ -241,3 +242,29 @@ def test_the_order_of_policies_means_nothing(
     shuffled = list(documents)
     random.shuffle(shuffled)
     assert (admits(documents, direction, pod, other) ^ admits(shuffled, direction, pod, other)) == 0
+
+
+INSIDE = ("10.244.0.0/16", "10.96.0.0/12", "fd00:10::/56")
+HIDDEN = ("169.254.169.254", "100.100.100.200", "fd00:ec2::254")
+
+
+@given(
+    st.one_of(
+        st.tuples(st.ip_addresses(v=4), st.integers(0, 32)),
+        st.tuples(st.ip_addresses(v=6), st.integers(0, 128)),
+        st.tuples(st.sampled_from([ipaddress.ip_address(one) for one in HIDDEN]), st.integers(0, 31)),
+        st.tuples(st.sampled_from([ipaddress.ip_network(one)[7] for one in INSIDE]), st.integers(0, 11)),
+    )
+)
+def test_no_opening_that_is_larger_than_the_cluster_reaches_into_it(drawn: tuple[Any, int]) -> None:
+    network = ipaddress.ip_network(f"{drawn[0]}/{drawn[1]}", strict=False)
+    addresses = Addresses(metadata=HIDDEN, inside=INSIDE, networks={})
+    made: Json = block(str(network), addresses)["ipBlock"]
+    egress: Json = {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{"to": [{"ipBlock": made}]}]}
+    policy = parse({"metadata": {"name": "opening", "namespace": "blue"}, "spec": egress})
+    pod = Pod(namespace="blue", labels={}, namespace_labels={})
+    for cidr in (*INSIDE, *HIDDEN):
+        closed = ipaddress.ip_network(cidr)
+        if closed.version == network.version and closed.prefixlen > network.prefixlen:
+            for address in (closed[0], closed[-1]):
+                assert admitted([policy], Direction.EGRESS, pod, Address(address=str(address))) == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.provision import AVAILABLE
+from infra.contract import Environment
 from stacks.__main__ import main
 from stacks.explain import Entry, entries, explain
 from stacks.forms import written
@@ -48,7 +48,7 @@ def test_keys_are_explained_through_mappings_lists_and_optional_values() -> None
     } <= every
 
 
-@pytest.mark.parametrize("environment", AVAILABLE, ids=lambda environment: environment.value)
+@pytest.mark.parametrize("environment", Environment, ids=lambda environment: environment.value)
 def test_the_options_of_every_available_environment_are_explained(environment: object) -> None:
     value = getattr(environment, "value", "")
     assert [entry for entry in EVERY if entry.only_for == f"environment {value}"]

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import pulumi
 import pytest
 
 from kubeflow.distribution import CacheMissingError, Distribution, load
 from kubeflow.distribution.cache import Rendered
 from kubeflow.distribution.table import CURRENT, components
 from kubeflow.install.credentials import published_credentials
+from kubeflow.install.planned import own
+from kubeflow.install.waves import Wave
+from tests.support.outputs import event_loop
 
 KNOWN = {
-    "dex": {"OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET", "DEX_USER_PASSWORD"},
+    "dex": {"OIDC_CLIENT_SECRET", "DEX_USER_PASSWORD"},
     "katib": {"MYSQL_ALLOW_EMPTY_PASSWORD", "MYSQL_ROOT_PASSWORD"},
     "mlflow": {"MLFLOW_FLASK_SERVER_SECRET_KEY"},
-    "oauth2-proxy": {"client-id", "client-secret", "cookie-secret"},
-    "pipelines": {"MYSQL_ALLOW_EMPTY_PASSWORD", "accesskey", "password", "secretkey", "username"},
+    "oauth2-proxy": {"client-secret", "cookie-secret"},
+    "pipelines": {"MYSQL_ALLOW_EMPTY_PASSWORD", "accesskey", "password", "secretkey"},
 }
+
+
+@pytest.fixture(autouse=True)
+def _loop() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction] pytest uses it
+    with event_loop():
+        yield
 
 
 def found_in(*bodies: dict[str, Any]) -> tuple[str, ...]:
@@ -45,6 +56,23 @@ def test_a_password_in_the_environment_of_a_container_is_found() -> None:
     spec = {"template": {"spec": {"containers": [{"name": "main", "env": env}]}}}
     body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "db"}, "spec": spec}
     assert found_in(body) == ("dex/Deployment/db/MYSQL_ALLOW_EMPTY_PASSWORD",)
+
+
+def test_permission_to_have_no_password_is_found_in_settings_and_other_settings_are_not() -> None:
+    metadata = {"name": "settings"}
+    data = {"MYSQL_ALLOW_EMPTY_PASSWORD": "true", "MYSQL_PORT": "3306"}
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+    assert found_in(body) == ("dex/ConfigMap/settings/MYSQL_ALLOW_EMPTY_PASSWORD",)
+
+
+def test_the_name_of_an_account_and_a_generated_value_are_no_published_password() -> None:
+    client = {"OIDC_CLIENT_ID": "one", "OIDC_CLIENT_SECRET": pulumi.Output.secret("generated")}
+    body = secret("dex-oidc-client", stringData=client)
+    body["metadata"]["namespace"] = "auth"
+    assert published_credentials([own("dex", Wave.AUTHENTICATION, body)]) == ()
+    assert published_credentials([own("dex", Wave.AUTHENTICATION, body)], ()) == (
+        "dex/Secret/dex-oidc-client/OIDC_CLIENT_ID",
+    )
 
 
 def test_the_published_passwords_of_the_release_are_those_that_are_known() -> None:

@@ -46,7 +46,7 @@ def deployment(namespace: str, name: str, labels: dict[str, str], **spec: Any) -
 def made() -> dict[str, Json]:
     own = [
         item
-        for item in contents(TENANT, TenantArgs(spec=TenantSpec(owner="ada"), gpu_resource=None))
+        for item in contents(TENANT, TenantArgs(spec=TenantSpec(owner="ada"), gpu_resources=()))
         if item["kind"] == "NetworkPolicy"
     ]
     documents = (*platform(INSTALLED, ADDRESSES), *tenant(TENANT, INSTALLED, ADDRESSES), *own)

@@ -6,14 +6,18 @@ import ipaddress
 from dataclasses import replace
 from typing import Any
 
+import pulumi
 import pytest
 
-from infra.contract import METADATA_ADDRESSES
+from infra.contract import CREDENTIALS_FILE, IDENTITY_FOLDER, METADATA_ADDRESSES, Binding
 from infra.objects import Document
 from kubeflow import access, priorities
 from kubeflow.contract import Opening, PodSecurity, Quota, TenantSpec
+from kubeflow.network import Addresses, Outside
+from kubeflow.network.objects import Fences
 from kubeflow.quantity import Quantity
-from kubeflow.tenancy import TenantArgs, contents, namespace
+from kubeflow.spec.tenants import Share, Shares, check_names
+from kubeflow.tenancy import TenantArgs, TenantNamespace, contents, namespace
 
 SPEC = TenantSpec(
     owner="ada@example.com",
@@ -24,8 +28,10 @@ SPEC = TenantSpec(
 )
 
 
-def documents(spec: TenantSpec = SPEC, gpu_resource: str | None = "nvidia.com/gpu") -> dict[tuple[str, str], Document]:
-    made = contents("team-a", TenantArgs(spec=spec, gpu_resource=gpu_resource))
+def documents(
+    spec: TenantSpec = SPEC, gpu_resources: tuple[str, ...] = ("nvidia.com/gpu",)
+) -> dict[tuple[str, str], Document]:
+    made = contents("team-a", TenantArgs(spec=spec, gpu_resources=gpu_resources))
     return {(item["kind"], item["metadata"]["name"]): item for item in made}
 
 
@@ -96,7 +102,7 @@ def test_zero_gpus_is_a_quota_of_zero_and_not_the_absence_of_one() -> None:
 
 
 def test_a_cluster_without_gpus_has_no_gpu_quota() -> None:
-    hard = documents(gpu_resource=None)["ResourceQuota", "tenant"]["spec"]["hard"]
+    hard = documents(gpu_resources=())["ResourceQuota", "tenant"]["spec"]["hard"]
     assert not [key for key in hard if "gpu" in key]
 
 
@@ -157,3 +163,99 @@ def test_a_request_above_its_limit_is_refused() -> None:
     defaults = SPEC.defaults
     with pytest.raises(ValueError, match=r"memoryRequest \(2Gi\) is greater than memoryLimit \(1Gi\)"):
         replace(defaults, memory_request=Quantity("2Gi"))
+
+
+def inside_a_cluster(*openings: Opening, **networks: tuple[str, ...]) -> TenantArgs:
+    addresses = Addresses(
+        metadata=(*METADATA_ADDRESSES, "192.0.2.254"),
+        inside=("10.244.0.0/16", "10.96.0.0/12"),
+        networks={Outside[name.upper()]: cidrs for name, cidrs in networks.items()},
+    )
+    fences = Fences(installed=frozenset(), addresses=addresses, platform=(), every_tenant=())
+    return TenantArgs(spec=TenantSpec(owner="ada", egress=openings), gpu_resources=(), fences=fences)
+
+
+def way_out(args: TenantArgs, policy: str) -> list[Document]:
+    (spec,) = (
+        item["spec"]
+        for item in contents("team-a", args)
+        if item["kind"] == "NetworkPolicy" and item["metadata"]["name"] == policy
+    )
+    return [peer["ipBlock"] for rule in spec["egress"] for peer in rule["to"] if "ipBlock" in peer]
+
+
+def test_pods_services_and_metadata_are_carved_out_of_a_large_opening() -> None:
+    wide = Opening(cidr="10.0.0.0/8", port=443, reason="offices")
+    odd = Opening(cidr="192.0.2.0/24", port=443, reason="a neighbour of this cluster's metadata address")
+    assert way_out(inside_a_cluster(wide, odd), "allow-declared") == [
+        {"cidr": "10.0.0.0/8", "except": ["10.244.0.0/16", "10.96.0.0/12"]},
+        {"cidr": "192.0.2.0/24", "except": ["192.0.2.254/32"]},
+    ]
+
+
+@pytest.mark.parametrize("cidr", ["10.244.0.0/16", "10.244.3.0/24", "10.96.0.1/32", "192.0.2.254/32"])
+def test_nothing_opens_the_cluster_itself_to_a_tenant(cidr: str) -> None:
+    fine = Opening(cidr="10.20.0.0/24", port=443, reason="fine")
+    args = inside_a_cluster(fine, Opening(cidr=cidr, port=443, reason="a mistake"))
+    with pytest.raises(pulumi.RunError, match=rf"platform\.tenants\.team-a\.egress\[1\]\.cidr: {cidr} lies in"):
+        TenantNamespace("team-a", args)
+
+
+def test_names_are_found_at_a_resolver_on_the_node_where_there_is_one() -> None:
+    assert way_out(inside_a_cluster(resolver=("169.254.20.10/32",)), "allow-dns") == [{"cidr": "169.254.20.10/32"}]
+    assert way_out(inside_a_cluster(), "allow-dns") == []
+
+
+SHARE = Share(cpu=Quantity("4"), memory=Quantity("16Gi"), gpus=2, pods=10)
+
+
+def test_training_and_serving_have_quotas_of_their_own_by_priority_class() -> None:
+    made = documents(replace(SPEC, shares=Shares(training=SHARE)))
+    spec = made["ResourceQuota", "training"]["spec"]
+    (expression,) = spec["scopeSelector"]["matchExpressions"]
+    assert expression == {"scopeName": "PriorityClass", "operator": "In", "values": ["kubeflow-training"]}
+    assert spec["hard"] == {
+        "requests.cpu": "4", "requests.memory": "16Gi", "requests.nvidia.com/gpu": "2", "pods": "10",
+    }  # fmt: skip
+    assert ("ResourceQuota", "serving") not in made
+
+
+@pytest.mark.parametrize("purpose", ["training", "serving", "batch"])
+def test_every_purpose_has_a_priority_class(purpose: str) -> None:
+    assert priorities.PURPOSES[purpose] in priorities.CLASSES
+    assert priorities.PURPOSES[purpose] not in priorities.RESERVED
+
+
+def test_a_share_that_the_quota_could_never_give_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"shares\.serving\.gpus \(9\) is greater than quota\.gpus \(8\)"):
+        replace(SPEC, shares=Shares(serving=replace(SHARE, gpus=9)))
+
+
+def test_an_identity_is_written_on_the_account_that_workloads_use_and_on_no_other() -> None:
+    binding = Binding(annotations={"identity/role": "arn"})  # type: ignore[dict-item]  # a plain value flows as well
+    made = {
+        item["metadata"]["name"]: item["metadata"].get("annotations")
+        for item in contents("team-a", TenantArgs(spec=SPEC, gpu_resources=()), binding)
+        if item["kind"] == "ServiceAccount"
+    }
+    assert made == {"default-editor": {"identity/role": "arn"}, "default-viewer": None}
+
+
+def test_every_pod_of_a_tenant_carries_what_its_identity_wants_mounted() -> None:
+    binding = Binding(credentials="text", audience="exchange", variable="FILE")  # type: ignore[arg-type]  # a plain value flows as well
+    plain = TenantArgs(spec=SPEC, gpu_resources=())
+    args = replace(plain, fences=replace(plain.fences, installed=frozenset({"admission-webhook"})))
+    made = {item["kind"]: item for item in contents("team-a", args, binding)}
+    default = made["PodDefault"]["spec"]
+    (volume,), (mount,), (variable,) = default["volumes"], default["volumeMounts"], default["env"]
+    assert volume["name"] == mount["name"]
+    assert mount["mountPath"] == IDENTITY_FOLDER
+    assert variable == {"name": "FILE", "value": CREDENTIALS_FILE}
+    assert list(default["annotations"].values()) == ["text"]
+    assert "PodDefault" not in {item["kind"] for item in contents("team-a", args)}
+
+
+def test_reserved_names_are_refused_all_at_once() -> None:
+    check_names(["team-a"])
+    with pytest.raises(ValueError, match="tenants monitoring, kube-team: reserved names"):
+        check_names(["monitoring", "team-a", "kube-team"])

@@ -1,0 +1,217 @@
+"""The Prometheus stack as this platform runs it: changes of upstream's objects, and the objects that it lacks.
+
+Control-plane components are not read: a managed one hides them, any other binds them to its loopback address, and the
+table of flows has no way there. Their monitors, Services, rules and dashboards would only raise false alarms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import yaml
+
+from infra.naming import POOL_LABEL
+from infra.objects import Document, document
+from kubeflow.distribution.documents import Body
+from kubeflow.install import kinds
+from kubeflow.install.planned import Planned, own
+from kubeflow.install.transforms import Context, Step
+from kubeflow.install.waves import Wave
+from kubeflow.network.policies import TENANT_LABEL
+from kubeflow.priorities import PLATFORM
+from kubeflow.spec.monitoring import MonitoringSpec
+
+from . import exports
+from .monitors import NAMESPACE, PART, TOKEN_CLASS
+from .states import STATES, State, configuration, rules
+
+_CHART = "kube-prometheus-stack"
+_STATE_METRICS = f"{_CHART}-kube-state-metrics"
+_TOKEN_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path
+_FILLED = 85  # per cent of the volume: the log of the last hours and compaction need the rest
+_RETAINED = "proof.kubeflow/retention"
+
+_UNREACHABLE = "nothing in the cluster can reach it"
+_FOREIGN = "about machines that a cluster does not have"
+_BROKEN = "names a port that no pod has; the platform's own monitor reads it"
+
+# Kind and name of upstream's objects that are left out, and why.
+DROPPED: Mapping[tuple[str, str], str] = MappingProxyType(
+    {
+        **{
+            (kind, f"{_CHART}-{name}"): _UNREACHABLE
+            for kind in ("Service", "ServiceMonitor")
+            for name in ("kube-controller-manager", "kube-etcd", "kube-proxy", "kube-scheduler")
+        },
+        **{
+            ("PrometheusRule", f"{_CHART}-{name}"): _UNREACHABLE
+            for name in (
+                "etcd", "kube-scheduler.rules", "kubernetes-system-controller-manager",
+                "kubernetes-system-kube-proxy", "kubernetes-system-scheduler",
+            )
+        },
+        **{
+            ("ConfigMap", f"{_CHART}-{name}"): _UNREACHABLE
+            for name in ("controller-manager", "etcd", "proxy", "scheduler")
+        },
+        **{("ConfigMap", f"{_CHART}-{name}"): _FOREIGN for name in ("nodes-aix", "nodes-darwin")},
+        ("ServiceMonitor", "mlflow"): _BROKEN,
+        ("ServiceMonitor", "opentelemetry-collector"): _BROKEN,
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stack:
+    """The plain facts that the stack depends on."""
+
+    spec: MonitoringSpec
+    storage_class: str | None  # of block volumes; None: the cluster's default
+    installed: frozenset[str]  # components, named as in the table of workloads
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """The kinds whose conditions become metrics."""
+        return tuple(state for state in STATES if state.component in self.installed)
+
+
+def steps(stack: Stack) -> tuple[Step, ...]:
+    """The transforms of monitoring, in order."""
+
+    def prometheus(body: Body, _context: Context) -> Body:
+        if body["kind"] == "Prometheus":
+            body["spec"] |= _prometheus(stack)
+        return body
+
+    def alertmanager(body: Body, _context: Context) -> Body:
+        if body["kind"] == "Alertmanager":
+            body["spec"]["priorityClassName"] = PLATFORM
+        return body
+
+    def states(body: Body, _context: Context) -> Body:
+        return _with_states(body, stack.states)
+
+    def retention(body: Body, _context: Context) -> Body:
+        return _with_retention(body, stack.spec)
+
+    def rates(body: Body, _context: Context) -> Body:
+        return _with_interval(body, stack.spec)
+
+    return (
+        Step(apply=_without_dropped, why="monitors, rules and dashboards of what cannot be read are false alarms"),
+        Step(apply=prometheus, why="upstream's keeps its data in the pod and obeys monitors of every namespace"),
+        Step(apply=alertmanager, why="its pods come from an operator, so no other transform sees them"),
+        Step(apply=states, why="upstream exports no metrics of training jobs, models and workloads that wait"),
+        Step(apply=rates, why="Grafana has to know how far apart samples are, or rates over short spans are empty"),
+        Step(apply=retention, why="upstream keeps logs for ever and traces for a day"),
+        *exports.STEPS,
+    )
+
+
+def objects(stack: Stack) -> Iterator[Planned]:
+    """The objects that monitoring adds, besides its monitors."""
+    if "prometheus" in stack.installed:
+        for component, kind, url in (
+            ("loki", "loki", "http://loki-gateway.observability"),
+            ("tempo", "tempo", "http://tempo.observability:3200"),
+        ):
+            if component in stack.installed:
+                yield own(PART, Wave.MONITORS, _datasource(component, kind, url))
+
+
+def _without_dropped(body: Body, _context: Context) -> Body | None:
+    return None if (body["kind"], body["metadata"]["name"]) in DROPPED else body
+
+
+def _prometheus(stack: Stack) -> Document:
+    spec = stack.spec
+    volume: Document = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": str(spec.storage)}}}
+    if stack.storage_class is not None:
+        volume["storageClassName"] = stack.storage_class
+    # A tenant's monitor could send Prometheus, and its token, wherever the tenant likes.
+    ours = {"matchExpressions": [{"key": key, "operator": "DoesNotExist"} for key in TENANT_LABEL]}
+    selectors = ("podMonitor", "probe", "rule", "scrapeConfig", "serviceMonitor")
+    return {
+        **{f"{name}Selector": {} for name in selectors},
+        **{f"{name}NamespaceSelector": ours for name in selectors},
+        "scrapeInterval": f"{spec.interval_seconds}s",
+        "evaluationInterval": f"{spec.interval_seconds}s",
+        "retention": f"{spec.retention_days}d",
+        "retentionSize": f"{int(spec.storage.value) * _FILLED // 100}B",
+        "storage": {"volumeClaimTemplate": {"spec": volume}},
+        "resources": {
+            "requests": {"cpu": str(spec.cpu), "memory": str(spec.memory)},
+            "limits": {"memory": str(spec.memory_limit)},
+        },
+        "priorityClassName": PLATFORM,
+        "scrapeClasses": [
+            {
+                "name": TOKEN_CLASS,
+                "authorization": {"credentialsFile": _TOKEN_FILE},
+                "tlsConfig": {"insecureSkipVerify": True},
+            }
+        ],
+    }
+
+
+def _with_states(body: Body, states: tuple[State, ...]) -> Body:
+    """Conditions of custom resources as metrics, the right to read them, and the pool of each node."""
+    if body["metadata"]["name"] != _STATE_METRICS:
+        return body
+    if body["kind"] == "ClusterRole":
+        body["rules"] = [*kinds.parts(body, "rules"), *rules(states)]
+    if body["kind"] == "Deployment":
+        container = body["spec"]["template"]["spec"]["containers"][0]
+        container["args"] = [
+            *kinds.parts(container, "args"),
+            f"--metric-labels-allowlist=nodes=[{POOL_LABEL},nvidia.com/gpu.product]",
+            *([f"--custom-resource-state-config={configuration(states)}"] if states else []),
+        ]
+    return body
+
+
+def _with_interval(body: Body, spec: MonitoringSpec) -> Body:
+    if (body["kind"], body["metadata"]["name"]) == ("ConfigMap", f"{_CHART}-grafana-datasource"):
+        sources = yaml.safe_load(body["data"]["datasource.yaml"])
+        for source in sources["datasources"]:
+            if source["type"] == "prometheus":
+                source["jsonData"]["timeInterval"] = f"{spec.interval_seconds}s"
+        body["data"]["datasource.yaml"] = yaml.safe_dump(sources, sort_keys=True)
+    return body
+
+
+def _with_retention(body: Body, spec: MonitoringSpec) -> Body:
+    """How long logs and traces are kept. The pods carry it, too: they read their configuration only at the start."""
+    metadata = body["metadata"]
+    if metadata.get("namespace") != "observability":
+        return body
+    match body["kind"], metadata["name"]:
+        case "ConfigMap", "loki":
+            text = body["data"]["config.yaml"]
+            store = yaml.safe_load(text)["schema_config"]["configs"][-1]["object_store"]
+            text = exports.edited(text, ("limits_config", "retention_period"), f"{spec.logs_days}d")
+            text = exports.edited(text, ("compactor", "retention_enabled"), value=True)
+            body["data"]["config.yaml"] = exports.edited(text, ("compactor", "delete_request_store"), store)
+        case "ConfigMap", "tempo":
+            path = ("compactor", "compaction", "block_retention")
+            text = exports.edited(body["data"]["tempo.yaml"], path, f"{spec.traces_days * 24}h")
+            body["data"]["tempo.yaml"] = exports.edited(text, ("usage_report", "reporting_enabled"), value=False)
+        case "StatefulSet", ("loki" | "tempo") as name:
+            days = spec.logs_days if name == "loki" else spec.traces_days
+            annotations = kinds.part(body["spec"]["template"]["metadata"], "annotations")
+            body["spec"]["template"]["metadata"]["annotations"] = {**annotations, _RETAINED: f"{days}d"}
+        case _:
+            pass
+    return body
+
+
+def _datasource(name: str, kind: str, url: str) -> Document:
+    """What Grafana's sidecar collects by its label."""
+    entry = {"name": name.capitalize(), "type": kind, "uid": name, "url": url, "access": "proxy"}
+    return document(
+        "v1", "ConfigMap", f"grafana-datasource-{name}", NAMESPACE,
+        metadata={"labels": {"grafana_datasource": "1"}},
+        data={f"{name}.yaml": yaml.safe_dump({"apiVersion": 1, "datasources": [entry]}, sort_keys=True)},
+    )  # fmt: skip

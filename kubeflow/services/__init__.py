@@ -1,0 +1,1 @@
+"""Data services of the platform: databases, object stores, MLflow, Feast, model registries. One module a service."""
