@@ -66,9 +66,10 @@ class Site:
 
     @property
     def tokens(self) -> tuple[gateway.TokenIssuer, ...]:
-        """Who vouches for service accounts."""
+        """Who vouches for service accounts; nobody whose keys the mesh cannot fetch, for its network is closed."""
         issuer = self.cluster.identity.issuer
-        return () if issuer is None else (gateway.TokenIssuer(issuer=issuer),)
+        reachable = issuer is not None and bool(self.spec.network.issuer)
+        return (gateway.TokenIssuer(issuer=issuer),) if issuer is not None and reachable else ()
 
     @property
     def people(self) -> dict[str, tuple[str, ...]]:
@@ -153,6 +154,7 @@ def _changes(site: Site, bindings: Mapping[identity.Account, Binding]) -> tuple[
         Step(apply=network.without_upstreams, why="policies add up, and upstream's are wider than ours"),
         Step(apply=profiles.without_example, why="upstream's example tenant belongs to a published user"),
         Step(apply=profiles.without_guards, why="nobody changes what fences their own namespace"),
+        Step(apply=profiles.known_people(spec.tenants.values()), why="people read with kubectl what pods read"),
         Step(apply=queues.configured(spec.queues, installed), why="only tenants' jobs wait in queues"),
         Step(
             apply=autoscaling.models(spec.autoscaling, shrinks=Capability.AUTOSCALING in cluster.capabilities),

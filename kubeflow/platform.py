@@ -39,7 +39,8 @@ class KubeflowPlatform(pulumi.ComponentResource):
         people = _checked(args, chosen)
         super().__init__("proof:kubeflow:Platform", name, {"tenants": sorted(spec.tenants)}, opts)
         own = pulumi.ResourceOptions(parent=self)
-        classes = PriorityClasses("priorities", own)
+        needed = bool(spec.tenants or chosen.names)  # a stack that only provides a cluster leaves it as it is
+        classes = PriorityClasses("priorities", own).ready if needed else ()
         values = (*published.needed(chosen.names), *wiring.values(spec.data, chosen.names))
         generated = GeneratedSecretsArgs(values=values, people=people, rotation=spec.login.rotation)
         made = GeneratedSecrets("generated", generated, own)
@@ -52,17 +53,17 @@ class KubeflowPlatform(pulumi.ComponentResource):
         }
         bound = (part for binding in bindings.values() for part in binding.ready)
         assembly = assemble(site, bindings)
-        installed = self._install(assembly, chosen, cluster, (*classes.ready, *bound))
+        installed = self._install(assembly, chosen, cluster, (*classes, *bound))
         tenants = {
             tenant: TenantNamespace(tenant, _tenant(site, assembly, tenant, installed), own) for tenant in spec.tenants
         }
         self.platform = Platform(
             tenants={tenant: component.tenant for tenant, component in tenants.items()},
-            priority_classes={name: value for name, (value, _) in priorities.CLASSES.items()},
+            priority_classes={name: value for name, (value, _) in priorities.CLASSES.items()} if needed else {},
             components=tuple(chosen.distribution.components),
             left_out=(*reasons, *assembly.plan.left_out),
             logins=made.passwords,
-            ready=(*classes.ready, *installed, *(part for one in tenants.values() for part in one.tenant.ready)),
+            ready=(*classes, *installed, *(part for one in tenants.values() for part in one.tenant.ready)),
         )
         self.register_outputs({"tenants": sorted(spec.tenants)})
 

@@ -93,8 +93,7 @@ _PIPELINES: tuple[_Row, ...] = (
     (("tenant/pods",), "kubeflow/seaweedfs", (8333,), "artifacts of steps and notebooks", "NetworkPolicy seaweedfs"),
     (("kubeflow/ml-pipeline-ui",), "tenant/artifact-proxy", (3000,), "previews with the tenant's own rights",
      "env ARTIFACTS_SERVICE_PROXY_NAME"),
-    (("kubeflow/ml-pipeline", "kubeflow/ml-pipeline-ui", "mlflow/mlflow", "mlflow/mlflow-postgres", "feast/feast-postgres",
-    "feast/feast-redis", "feast/feature-store", "feast/feast-feature-server",
+    (("kubeflow/ml-pipeline", "kubeflow/ml-pipeline-ui", "mlflow/mlflow", "feast/feast-feature-server",
       "observability/loki", "observability/tempo", "tenant/pods"), Outside.OBJECT_STORE, (443,),
      "artifacts, offline features, logs and traces", "cluster contract: artifacts"),
 )  # fmt: skip

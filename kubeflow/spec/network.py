@@ -13,7 +13,12 @@ class NetworkSpec:
     """Networks that the platform's own pods may reach, each for one purpose."""
 
     issuer: tuple[str, ...] = field(
-        default=(), metadata={"help": "networks of the OIDC issuer that people sign in with", "example": _EXAMPLE}
+        default=(),
+        metadata={
+            "help": "networks of OIDC issuers whose keys are fetched: of people's, and of the cluster's own, without "
+            "which tokens of service accounts open no model",
+            "example": _EXAMPLE,
+        },
     )
     certificate_authority: tuple[str, ...] = field(
         default=(), metadata={"help": "networks of the authority that certificates are ordered from"}

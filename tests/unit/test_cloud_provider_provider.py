@@ -174,6 +174,25 @@ def test_an_update_keeps_what_the_cloud_added(provider: Provider) -> None:
     assert updated["arn"] == olds["arn"]
 
 
+@pytest.mark.parametrize("preview", [True, False])
+def test_the_version_of_a_control_plane_follows_the_minor_version_that_is_asked_for(*, preview: bool) -> None:
+    gcp = Provider("gcp", "")
+    token, before = (
+        "gcp:container/cluster:Cluster",
+        {"name": "c", "location": "us-central1", "minMasterVersion": "1.35"},
+    )
+    _, olds = create(gcp, token, before)
+    assert olds["masterVersion"].startswith("1.35.")
+
+    def updated(news: Mapping[str, Any]) -> dict[str, Any]:
+        given = {"olds": encode(olds), "old_inputs": encode(before), "news": encode(news), "preview": preview}
+        return decode(gcp.Update(rpc.UpdateRequest(urn=URN.format(token), **given), Context()).properties)
+
+    assert updated(before | {"deletionProtection": True})["masterVersion"] == olds["masterVersion"]
+    later = updated(before | {"minMasterVersion": "1.36"})["masterVersion"]
+    assert later == UNKNOWN if preview else later.startswith("1.36.")
+
+
 def test_secret_inputs_stay_secret_and_get_into_no_identifier(provider: Provider) -> None:
     identity, outputs = create(provider, "aws:iam/role:Role", {"name": secret("hunter2"), "assumeRolePolicy": "{}"})
     assert outputs["name"] == {SIGNATURE: SECRET, "value": "hunter2"}
@@ -212,6 +231,13 @@ def test_the_environment_names_the_api_server_of_the_cluster(
 def test_the_nth_call_fails_on_demand(text: str, calls: list[str], failing: list[int]) -> None:
     faults = Faults(text)
     assert [index for index, token in enumerate(calls, 1) if faults.due(token, "create")] == failing
+
+
+def test_a_slow_call_waits_and_then_succeeds(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBEFLOW_PROOF_REHEARSAL_FAULTS", f"{CLUSTER}@1=slow:0.2")
+    slow = Provider("aws", "")
+    inputs = {"name": "c", "vpcConfig": {"subnetIds": ["s"]}}
+    assert create(slow, CLUSTER, inputs) == create(provider, CLUSTER, inputs)
 
 
 @pytest.mark.parametrize("text", ["aws:ec2/vpc:Vpc", "x@1=flood", "x@one", "@1", "x@1=quota:soon"])

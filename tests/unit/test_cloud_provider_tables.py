@@ -73,6 +73,14 @@ def unresolved(one: Package, shape: Shape, path: list[str]) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", CLOUD_PACKAGES)
+def test_outputs_that_follow_an_input_are_canned_and_the_input_exists(name: str) -> None:
+    one = package(name)
+    for token, follows in one.table.follows.items():
+        assert follows.keys() <= one.table.outputs[token].keys()
+        assert set(follows.values()) <= one.sdk.resource(token).takes.props.keys()
+
+
+@pytest.mark.parametrize("name", CLOUD_PACKAGES)
 def test_every_path_of_a_rule_exists_in_the_sdk(name: str) -> None:
     one = package(name)
     wrong = list[tuple[str, str]]()

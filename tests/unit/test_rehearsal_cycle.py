@@ -148,6 +148,23 @@ def test_what_was_created_and_not_deleted_is_left_over_in_the_cloud() -> None:
     assert leftovers.in_cloud(journal) == {"left": 1, "forgotten": 1}
 
 
+def test_what_the_engine_works_on_is_known_from_its_event_log() -> None:
+    def event(name: str, urn: str, kind: str = "aws:ec2/vpc:Vpc", operation: str = "create") -> dict[str, Any]:
+        return {name: {"metadata": {"urn": urn, "type": kind, "op": operation}}}
+
+    events = [
+        event("resourcePreEvent", "made"),
+        event("resourcePreEvent", "component", "proof:infra:EksCluster"),
+        event("resourcePreEvent", "there", operation="same"),
+        event("resourcePreEvent", "failed"),
+        event("resourcePreEvent", "slow"),
+        {"diagnosticEvent": {"message": "hello"}},
+        event("resOutputsEvent", "made"),
+        event("resOpFailedEvent", "failed"),
+    ]
+    assert unfinished(events) == {"slow"}
+
+
 def test_a_second_deletion_of_what_is_gone_does_not_hide_what_took_its_place() -> None:
     journal = [
         note("Create", "rule", preview=False, id="old"),
