@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -27,9 +28,40 @@ class ValidationSpec:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PolicyExemption:
+    """One accepted violation. The policy pack reads it; an expired or unused one is an error there."""
+
+    rule: str = field(metadata={"help": "rule of the policy pack", "example": "host-path"})
+    resource: str = field(
+        metadata={"help": "pattern of the resources' addresses", "example": "DaemonSet/monitoring/*-node-exporter"}
+    )
+    reason: str = field(
+        metadata={"help": "why it is accepted, for the reviewer", "example": "reads the host's metrics"}
+    )
+    expires: str = field(
+        metadata={"help": "day after which it is an error", "pattern": r"\d{4}-\d{2}-\d{2}", "example": "2027-03-31"}
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse what is no day, and an exemption without a reason."""
+        dt.date.fromisoformat(self.expires)
+        if not self.reason.strip():
+            raise ValueError("reason must not be empty")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PolicySettings:
+    """How the policy pack judges this stack; the program itself never reads it."""
+
+    production: bool = field(default=False, metadata={"help": "rules for production, too: deletion protection"})
+    exemptions: tuple[PolicyExemption, ...] = field(default=(), metadata={"help": "accepted violations"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """One stack file: the three configuration objects of the project."""
+    """One stack file: the configuration objects of the project."""
 
     cluster: ClusterSpec = field(metadata={"help": "where and how big: environment, version, node pools"})
     platform: PlatformSpec = field(metadata={"help": "what runs in it: tenants and their limits"})
     validation: ValidationSpec = field(default=ValidationSpec(), metadata={"help": "how it is judged"})
+    policies: PolicySettings = field(default=PolicySettings(), metadata={"help": "how changes are judged"})

@@ -203,6 +203,27 @@ def test_a_failure_leaves_what_was_made_and_a_second_run_completes_it(program: P
     program.preview("--expect-no-changes").ok()
 
 
+def test_what_is_under_way_while_something_fails_gets_into_the_state(project: Projects, tmp_path: Path) -> None:
+    tiny = project(KUBEFLOW_PROOF_REHEARSAL_JOURNAL=str(tmp_path / "journal"))
+    tiny.write("""
+        import pulumi
+        import pulumi_aws as aws
+
+        own = pulumi.ResourceOptions(provider=aws.Provider("aws", region="eu-west-1"))
+        vpc = aws.ec2.Vpc("vpc", cidr_block="10.0.0.0/16", opts=own)
+        for number in range(6):
+            aws.ec2.Subnet(f"subnet-{number}", vpc_id=vpc.id, cidr_block=f"10.0.{number}.0/24", opts=own)
+        aws.ec2.SecurityGroup("group", vpc_id=vpc.id, description="fails", opts=own)
+        """)
+    faults = "aws:ec2/subnet:Subnet@*=slow:2,aws:ec2/securityGroup:SecurityGroup@1=denied:1"
+    assert "AccessDenied" in tiny.up(KUBEFLOW_PROOF_REHEARSAL_FAULTS=faults).failed().errors
+    lines = map(json.loads, (tmp_path / "journal").read_text(encoding="utf-8").splitlines())
+    made = {line["subject"].rsplit("::", 1)[1] for line in lines if line["method"] == "Create"}
+    assert made == {"vpc", *(f"subnet-{number}" for number in range(6))}
+    assert made <= {part["urn"].rsplit("::", 1)[1] for part in tiny.state()}
+    assert tiny.up().ok().changes["create"] == 1
+
+
 def test_what_was_made_but_never_became_ready_is_kept_and_not_made_twice(program: Project, tmp_path: Path) -> None:
     fault = "aws:eks/cluster:Cluster@1=partial"
     assert "never became ready" in program.up(KUBEFLOW_PROOF_REHEARSAL_FAULTS=fault).failed().errors

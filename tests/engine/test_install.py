@@ -106,7 +106,7 @@ def test_without_a_cache_our_own_objects_come_up_settle_and_say_what_is_absent(t
 
 
 def test_a_missing_cache_is_told_before_anything_is_made(tmp_path: Path, stand_ins: Path, api: Api) -> None:
-    product = without_a_cache(tmp_path, stand_ins, api.kubeconfig, components=["dex"])
+    product = without_a_cache(tmp_path, stand_ins, api.kubeconfig, components=["dex"], allowAbsent=False)
     refused = product.preview().failed()
     assert "platform.components: release 26.03 is not completely cached" in refused.errors
     assert "python -m kubeflow.distribution sync" in refused.errors

@@ -211,7 +211,9 @@ def deployment(node: str) -> Object:
         "containers": [{"name": "main", "image": IMAGE}],
     }
     labels = {"app": "controller"}
-    spec = {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}}
+    # kwok leaves the status of such pods to others (its option disregardStatusWithAnnotationSelector).
+    metadata = {"labels": labels, "annotations": {"kwok.x-k8s.io/status": "custom"}}
+    spec = {"selector": {"matchLabels": labels}, "template": {"metadata": metadata, "spec": pod}}
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "controller"}, "spec": spec}
 
 

@@ -19,7 +19,7 @@ from tools import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 Object = dict[str, Any]
-SECONDS = 120
+SECONDS = 400
 SKIP_CHECKPOINTS = dict(environment.LOCAL_ONLY)
 
 

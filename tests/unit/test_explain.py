@@ -94,7 +94,7 @@ def test_a_position_in_a_list_may_be_given_or_left_out(wanted: str) -> None:
         ("clster", "did you mean 'cluster'?"),
         ("memroy", "did you mean 'platform.tenants.*.quota.memory'?"),
         ("timeoutSeconds", "did you mean 'validation.timeoutSeconds'?"),
-        ("xyzzy", "keys start with cluster, platform, validation"),
+        ("xyzzy", "keys start with cluster, platform, validation, policies"),
     ],
 )
 def test_an_unknown_key_is_refused_with_the_nearest_one(
