@@ -2,6 +2,8 @@
 PY := python3
 VENV := .venv/bin
 ENVIRONMENT ?= local
+# Tests of one file share a worker, and with it their control plane; each takes up to 2 GiB with all definitions.
+PYTEST := $(VENV)/pytest -n 2 --dist loadfile
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock"
 
@@ -45,13 +47,13 @@ check: ## format, lint, types and the fast tests
 	$(VENV)/ruff format --check
 	$(VENV)/ruff check
 	$(VENV)/pyright
-	$(VENV)/pytest -m "not engine"
+	$(PYTEST) -m "not engine"
 
 test: dev ## everything: lint, types, all tests on the real engine
 	$(VENV)/ruff format --check
 	$(VENV)/ruff check
 	$(VENV)/pyright
-	$(VENV)/pytest
+	$(PYTEST)
 
 rehearse: dev ## a cloud stack's whole life without the cloud: STACK=eks, or all of them
 	@$(VENV)/python -m rehearsal.cycle $(if $(STACK),--stack $(STACK))
