@@ -203,7 +203,9 @@ _VERSION = {
             "azure-native:containerservice:ManagedCluster": EVERY,
         }
     ),
-    "gke": Expected(updates={"gcp:container/cluster:Cluster": EVERY}),
+    "gke": Expected(
+        updates={"gcp:container/cluster:Cluster": EVERY, "gcp:container/nodePool:NodePool": EVERY},
+    ),
     "ack": Expected(updates={"alicloud:cs/managedKubernetes:ManagedKubernetes": EVERY}),
     "vsphere": Expected(  # docs/environments/vsphere.md: upgrades replace machines
         updates={_APART: EVERY},

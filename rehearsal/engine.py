@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,13 @@ from rehearsal import commands, launchers
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = "kubeflow-proof"
 SECONDS = 600
+_QUIET = 3.0  # seconds
 Object = dict[str, Any]
 # Otherwise the engine rewrites the whole state after every step. Runs with failures keep these checkpoints, as every
-# stack of a cloud does, and do one thing at a time: what is under way beside a failure may miss in the state.
+# stack of a cloud does.
 _SKIP = {"PULUMI_SKIP_CHECKPOINTS": "true", "PULUMI_EXPERIMENTAL": "true"}
 _STILL = frozenset({"same", "read", "refresh"})
+_ENDS = frozenset({"resOutputsEvent", "resOpFailedEvent"})
 _NOTICE = "stand-in for the official "
 
 
@@ -140,6 +142,15 @@ class Engine:
         found: list[Object] = exported["deployment"].get("resources") or []
         return [one for one in found if one["type"] != "pulumi:pulumi:Stack"]
 
+    def wait_until_quiet(self, end: float) -> None:
+        """Wait until at most one operation is under way, and for a while no other begins; `end`: monotonic time."""
+        before, since = set[str](), time.monotonic()
+        while time.monotonic() < min(end, since + _QUIET):
+            begun, under_way = progress(_events(self._log))
+            if begun != before or len(under_way) > 1:
+                before, since = begun, time.monotonic()
+            time.sleep(0.2)
+
     def journal(self) -> list[Object]:
         """What the engine asked the stand-in cloud for."""
         file = self.folder / "journal"
@@ -212,8 +223,7 @@ def _secure(value: object) -> bool:
 
 def _read(log: Path, code: int, seconds: float, text: str) -> Ran:
     steps, errors, stand_ins = list[tuple[str, str, str]](), list[str](), set[str]()
-    for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else ():
-        event: Object = json.loads(line)
+    for event in _events(log):
         if "resourcePreEvent" in event:
             done: Object = event["resourcePreEvent"]["metadata"]
             if done["op"] not in _STILL:
@@ -236,6 +246,26 @@ def _read(log: Path, code: int, seconds: float, text: str) -> Ran:
         errors=tuple(errors),
         stand_ins=frozenset(stand_ins),
     )
+
+
+def _events(log: Path) -> Iterator[Object]:
+    """The events of a log; of one that is still written to, without a last line that is incomplete."""
+    whole, _, _ = (log.read_text(encoding="utf-8") if log.exists() else "").rpartition("\n")
+    for line in whole.splitlines():
+        yield json.loads(line)
+
+
+def progress(events: Iterable[Object]) -> tuple[set[str], set[str]]:
+    """URNs of resources with an operation, all and those that have not ended; components and providers apart."""
+    begun, under_way = set[str](), set[str]()
+    for event in events:
+        step: Object = event.get("resourcePreEvent", {}).get("metadata", {})
+        if step and step["op"] not in _STILL and single(step["type"]):
+            begun.add(step["urn"])
+            under_way.add(step["urn"])
+        for name in _ENDS & event.keys():
+            under_way.discard(event[name]["metadata"]["urn"])
+    return begun, under_way
 
 
 def single(kind: str) -> bool:

@@ -238,7 +238,7 @@ class Life:
                     self._tell.wrong(f"{one.what}: the engine ended before")
                     return
                 time.sleep(0.2)
-            time.sleep(2)  # whatever else is under way gets into the state
+            self._engine.wait_until_quiet(end)  # whatever else is under way gets into the state
             process.kill()
             process.communicate()
         one.failed = True

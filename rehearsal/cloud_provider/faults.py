@@ -2,7 +2,8 @@
 
 KUBEFLOW_PROOF_REHEARSAL_FAULTS holds rules, separated by commas: TOKEN[/ACTION]@N[=KIND[:SECONDS]]. The Nth (or `*`:
 every) ACTION (create, update or delete; create if none is named) on a resource of type TOKEN (or `*`: of any type)
-fails after SECONDS; of the kind `slow` it succeeds then. Calls are counted from the start of the plugin, previews apart.
+fails after SECONDS; with the kind `slow` it succeeds after them. Calls are counted from the start of the plugin,
+previews apart.
 """
 
 from __future__ import annotations

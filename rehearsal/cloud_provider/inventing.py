@@ -39,7 +39,9 @@ def merged(given: Any, canned: Any) -> Any:
     if is_map(given) and is_map(canned) and not (is_secret(given) or is_secret(canned)):
         return {**canned, **{key: merged(value, canned.get(key)) for key, value in given.items()}}
     if is_list(given) and is_map(canned):  # identities of a managed cluster: a list of ids in, a map of them out
-        return {item: canned.get(item, next(iter(canned.values()), {})) for item in given}
+        nothing: Object = {}
+        other = next(iter(canned.values()), nothing)
+        return {item: canned.get(item, other) for item in given}
     return canned if given is None else given
 
 

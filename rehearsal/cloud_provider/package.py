@@ -78,6 +78,11 @@ class Package:
                 return True
         return False
 
+    def followed(self, token: str, before: Object, news: Object) -> list[str]:
+        """Outputs that a changed input makes new."""
+        follows = self.table.follows.get(token, {})
+        return [output for output, source in follows.items() if plain(before.get(source)) != plain(news.get(source))]
+
     def updated(self, token: str, olds: Object, before: Object, news: Object) -> Object:
         """The properties after an update: the new inputs, and of the old ones what was no input."""
         takes = self.sdk.resource(token).takes.props

@@ -34,6 +34,11 @@ def _below(path: str, forced: frozenset[str]) -> bool:
     return any(".".join(parts[:length]) in forced for length in range(1, len(parts) + 1))
 
 
+def _digest(identity: str) -> str:
+    """Tells identities apart in the journal, which holds no values."""
+    return hashlib.sha256(identity.encode()).hexdigest()[:12]
+
+
 class CallError(Exception):
     """A call fails with a status of gRPC; `detail` is what the engine keeps of the resource."""
 
@@ -136,7 +141,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         token, inputs = self._token(request), decode(request.properties)
         fault = None if request.preview else self._fault(request, "create")
         identity, outputs = self._resource(token, request.urn, inputs, preview=request.preview)
-        self._journal.note("Create", request.urn, preview=request.preview, id=identity)
+        self._journal.note("Create", request.urn, preview=request.preview, id=_digest(identity))
         if fault is not None:  # it exists, but is not healthy: the engine keeps it in the state
             kept = rpc.ErrorResourceInitFailed(
                 id=identity, properties=encode(outputs), inputs=encode(inputs), reasons=[fault]
@@ -159,20 +164,24 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     @answers
     def Update(self, request: Any) -> rpc.UpdateResponse:
-        """Take the new inputs; what was invented stays."""
+        """Take the new inputs; what was invented stays, but for outputs that follow an input."""
         token = self._token(request)
         olds, news, before = decode(request.olds), decode(request.news), decode(request.old_inputs)
         if not request.preview and (fault := self._fault(request, "update")):
             raise CallError(grpc.StatusCode.UNKNOWN, fault)
         self._journal.note("Update", request.urn, preview=request.preview)
-        return rpc.UpdateResponse(properties=encode(self.package.updated(token, olds, before, news)))
+        outputs = self.package.updated(token, olds, before, news)
+        if followed := self.package.followed(token, before, news):
+            invented = self._resource(token, request.urn, news, preview=request.preview)[1]
+            outputs |= {name: invented[name] for name in followed}
+        return rpc.UpdateResponse(properties=encode(outputs))
 
     @answers
     def Delete(self, request: Any) -> empty_pb2.Empty:
         """Forget it."""
         if fault := self._fault(request, "delete"):
             raise CallError(grpc.StatusCode.UNKNOWN, fault)
-        self._journal.note("Delete", request.urn, id=request.id)
+        self._journal.note("Delete", request.urn, id=_digest(request.id))
         return empty_pb2.Empty()
 
     @answers

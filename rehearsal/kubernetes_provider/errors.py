@@ -38,3 +38,7 @@ class KeptError(Exception):
         self.name = name
         self.state = state
         self.inputs = inputs
+
+
+class ElsewhereError(Exception):
+    """A rehearsal must not reach this server."""

@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from rehearsal.kubernetes_provider.errors import ElsewhereError
 from rehearsal.kubernetes_provider.wire import Object, is_map, part_of, parts_of
 
+REHEARSED = "KUBEFLOW_PROOF_REHEARSAL_ENDPOINT"  # in a rehearsal: host and port of the only server there may be
 EXEC_SECONDS = 60
 EARLY = timedelta(seconds=30)  # a token is fetched again before it ends
 
@@ -56,6 +58,13 @@ def active(config: Object, context: str = "", cluster: str = "") -> Active:
 
     chosen = entry("context", context or config.get("current-context"))
     return Active(chosen, entry("cluster", cluster or chosen.get("cluster")), entry("user", chosen.get("user")))
+
+
+def only_rehearsed(cluster: Object) -> None:
+    """Refuse a server that is not the rehearsal's, before anything is dialled or any command is run."""
+    endpoint, server = os.environ.get(REHEARSED), str(cluster.get("server") or "")
+    if endpoint and server.rstrip("/") != f"https://{endpoint}":
+        raise ElsewhereError(f"server: found {server!r}; in this rehearsal only 'https://{endpoint}' may be reached")
 
 
 class Credentials:

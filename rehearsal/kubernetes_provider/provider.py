@@ -13,7 +13,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc, status_pb2
 from pulumi.runtime.proto import provider_pb2 as rpc
 
 from rehearsal.kubernetes_provider import planning
-from rehearsal.kubernetes_provider.errors import ApiError, KeptError, WaitFailedError
+from rehearsal.kubernetes_provider.errors import ApiError, ElsewhereError, KeptError, WaitFailedError
 from rehearsal.kubernetes_provider.operations import Operation
 from rehearsal.kubernetes_provider.session import VERSION, Session
 from rehearsal.kubernetes_provider.wire import decode, encode, redact, secret_texts
@@ -29,7 +29,7 @@ def answers(method: Callable[[Provider, Any], Answer]) -> Callable[..., Answer]:
     def call(self: Provider, request: Any, context: grpc.ServicerContext) -> Answer:
         try:
             return method(self, request)
-        except (KeptError, ApiError, WaitFailedError, OSError, ValueError, LookupError) as error:
+        except (KeptError, ApiError, ElsewhereError, WaitFailedError, OSError, ValueError, LookupError) as error:
             unexpected = isinstance(error, LookupError)
             secrets = _secrets(request)
             text = redact(f"{type(error).__name__}: {error}" if unexpected else str(error), secrets)

@@ -13,7 +13,7 @@ from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
 from rehearsal.kubernetes_provider.cluster import Cluster
 from rehearsal.kubernetes_provider.errors import ApiError, WaitFailedError
-from rehearsal.kubernetes_provider.kubeconfig import active, load
+from rehearsal.kubernetes_provider.kubeconfig import active, load, only_rehearsed
 from rehearsal.kubernetes_provider.values import note
 from rehearsal.kubernetes_provider.wire import Object, redact
 from rehearsal.serving import GRPC_OPTIONS
@@ -71,6 +71,7 @@ class Session:
                 self._options.get("context", ""),
                 self._options.get("cluster", ""),
             )
+            only_rehearsed(chosen.cluster)
             if not self.namespace:
                 self._options["namespace"] = chosen.context.get("namespace", "")
             self._server = Cluster(chosen)

@@ -185,8 +185,10 @@ def test_the_version_of_a_control_plane_follows_the_minor_version_that_is_asked_
     assert olds["masterVersion"].startswith("1.35.")
 
     def updated(news: Mapping[str, Any]) -> dict[str, Any]:
-        given = {"olds": encode(olds), "old_inputs": encode(before), "news": encode(news), "preview": preview}
-        return decode(gcp.Update(rpc.UpdateRequest(urn=URN.format(token), **given), Context()).properties)
+        request = rpc.UpdateRequest(
+            urn=URN.format(token), olds=encode(olds), old_inputs=encode(before), news=encode(news), preview=preview
+        )
+        return decode(gcp.Update(request, Context()).properties)
 
     assert updated(before | {"deletionProtection": True})["masterVersion"] == olds["masterVersion"]
     later = updated(before | {"minMasterVersion": "1.36"})["masterVersion"]

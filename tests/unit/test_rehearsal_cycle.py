@@ -25,6 +25,7 @@ from rehearsal.changes import (
     starting,
 )
 from rehearsal.cycle import stacks
+from rehearsal.engine import progress
 from rehearsal.faults import Fault, cloud_types, next_target, of_change, of_destruction
 from stacks.load import settings_from
 
@@ -162,7 +163,7 @@ def test_what_the_engine_works_on_is_known_from_its_event_log() -> None:
         event("resOutputsEvent", "made"),
         event("resOpFailedEvent", "failed"),
     ]
-    assert unfinished(events) == {"slow"}
+    assert progress(events) == ({"made", "failed", "slow"}, {"slow"})
 
 
 def test_a_second_deletion_of_what_is_gone_does_not_hide_what_took_its_place() -> None:

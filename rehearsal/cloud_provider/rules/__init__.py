@@ -105,7 +105,7 @@ class Rules:
 
 
 def rules(package: str) -> Rules:
-    """The rules of a package; only its module is loaded. `random` and `tls` have none."""
+    """The rules of a package; only its module is loaded. `random` has none."""
     try:
         return importlib.import_module(f"{__name__}.{package.replace('-', '_')}").RULES
     except ModuleNotFoundError:

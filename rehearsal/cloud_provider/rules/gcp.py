@@ -75,6 +75,7 @@ _NODE = {
     "guestAccelerators[].gpuSharingConfig.gpuSharingStrategy": OneOf(
         ("TIME_SHARING", "MPS"), f"{_GKE}, AcceleratorConfig"
     ),
+    "kubeletConfig.insecureKubeletReadonlyPortEnabled": OneOf(("TRUE", "FALSE"), f"{_GKE}, NodeKubeletConfig"),
     "workloadMetadataConfig.mode": OneOf(("GKE_METADATA", "GCE_METADATA", "MODE_UNSPECIFIED"), _GKE),
     "reservationAffinity.consumeReservationType": OneOf(
         ("NO_RESERVATION", "ANY_RESERVATION", "SPECIFIC_RESERVATION", "UNSPECIFIED"), f"{_GKE}, ReservationAffinity"
@@ -160,7 +161,12 @@ RULES = Rules(
                 _COMPUTE,
             ),
             "logConfig.filter": OneOf(("ERRORS_ONLY", "TRANSLATIONS_ONLY", "ALL"), _COMPUTE),
+            "subnetworks[].sourceIpRangesToNats[]": OneOf(
+                ("ALL_IP_RANGES", "PRIMARY_IP_RANGE", "LIST_OF_SECONDARY_IP_RANGES"), _COMPUTE
+            ),
         },
+        "gcp:compute/firewall:Firewall": {"direction": OneOf(("INGRESS", "EGRESS"), _COMPUTE)},
+        "gcp:dns/managedZone:ManagedZone": {"visibility": OneOf(("public", "private"), "Cloud DNS API, ManagedZone")},
         "gcp:compute/subnetwork:Subnetwork": {
             "logConfig.metadata": OneOf(("EXCLUDE_ALL_METADATA", "INCLUDE_ALL_METADATA", "CUSTOM_METADATA"), _COMPUTE),
             "purpose": OneOf(

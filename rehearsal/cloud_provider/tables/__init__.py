@@ -48,6 +48,8 @@ class Table:
     # Paths of inputs whose change replaces, besides those whose documentation says so, by type ("*": every type).
     force_new: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     in_place: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])  # exceptions to it
+    # By type: outputs that are new after a change of an input, and unknown in its preview: output -> input.
+    follows: Mapping[str, Texts] = field(default_factory=dict[str, Texts])
     config_force_new: frozenset[str] = field(default_factory=_none)  # the same of the provider itself
     invokes: Mapping[str, Values] = field(default_factory=dict[str, Values])
     extra_enum_values: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])

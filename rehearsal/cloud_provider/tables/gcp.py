@@ -8,7 +8,12 @@ _PROJECT = "projects/${project}"
 
 TABLE = Table(
     default_id=_PROJECT + "/locations/${region}/${kind}s/${name}",
-    defaults={"project": "stand-in-project", "region": "us-central1", "zone": "us-central1-a"},
+    defaults={
+        "project": "stand-in-project",
+        "region": "us-central1",
+        "zone": "us-central1-a",
+        "minMasterVersion": "1.35",
+    },
     ids={
         "gcp:compute/network:Network": _PROJECT + "/global/networks/${name}",
         "gcp:compute/subnetwork:Subnetwork": _PROJECT + "/regions/${region}/subnetworks/${name}",
@@ -31,7 +36,7 @@ TABLE = Table(
     outputs={
         "gcp:container/cluster:Cluster": {
             "endpoint": "${endpoint}",
-            "masterVersion": "1.35.2-gke.100",
+            "masterVersion": "${minMasterVersion}.2-gke.100",
             "masterAuth": {"clusterCaCertificate": "${ca}"},
             "controlPlaneEndpointsConfig": {"dnsEndpointConfig": {"endpoint": "${endpoint}"}},
         },
@@ -50,6 +55,7 @@ TABLE = Table(
             "member": "serviceAccount:service-${octet}@stand-in.iam.gserviceaccount.com",
         },
     },
+    follows={"gcp:container/cluster:Cluster": {"masterVersion": "minMasterVersion"}},
     force_new={
         "gcp:container/cluster:Cluster": frozenset({"network", "subnetwork", "ipAllocationPolicy"}),
         "gcp:container/nodePool:NodePool": frozenset(
