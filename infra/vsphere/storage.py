@@ -81,7 +81,8 @@ def storage_classes(site: Site, opts: pulumi.ResourceOptions) -> tuple[pulumi.Re
 def _driver_settings(
     site: Site, account: pulumi.Output[str], opts: pulumi.ResourceOptions
 ) -> tuple[pulumi.Resource, ...]:
-    namespace = KubernetesObject("csi", document("v1", "Namespace", _DRIVER_NAMESPACE), opts)
+    mounts = {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}  # its pods mount volumes on the nodes
+    namespace = KubernetesObject("csi", document("v1", "Namespace", _DRIVER_NAMESPACE, metadata=mounts), opts)
     text = account.apply(lambda found: driver_config(site, found))
     secret = document(
         "v1", "Secret", "vsphere-config-secret", _DRIVER_NAMESPACE, type="Opaque", stringData={"csi-vsphere.conf": text}

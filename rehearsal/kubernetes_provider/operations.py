@@ -104,7 +104,7 @@ class Operation:
         try:
             if note(inputs, "skipAwait") != "true" and pending(cluster, live, inputs):
                 self.session.until(self.request, inputs, reasons)
-        except (WaitFailedError, ApiError) as error:
+        except (WaitFailedError, ApiError, OSError) as error:  # it was made: the state must know it
             causes = "; ".join(map(str, error.args))
             raise KeptError(
                 f'resource "{self.request.urn}" was applied, but failed to fully initialize or become live: {causes}',

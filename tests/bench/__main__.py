@@ -17,7 +17,7 @@ from typing import Any
 from infra.local.control_plane import ControlPlane
 from kubeflow.distribution import CacheMissingError, load
 from kubeflow.distribution.table import CURRENT
-from tests.bench import watch
+from tests.bench import clouds, watch
 from tests.bench.kubectl import Kubectl, crds, waves_of
 from tests.support.cluster import TOOLS
 from tests.support.engine import ROOT, install_stand_ins, missing, tools
@@ -35,7 +35,13 @@ def main() -> int:
         return 1
     measures: list[Measure] = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, part in (("tenants only", _small), ("growth", _growth), ("whole platform", _whole)):
+        parts = {
+            "tenants only": _small,
+            "growth": _growth,
+            "whole platform": _whole,
+            "clouds": clouds.measure,
+        }
+        for name, part in parts.items():
             print(f"{name} ...", flush=True)
             measures += part(Path(folder) / name.replace(" ", "-"))
     out = ROOT / "out" / "bench.json"
