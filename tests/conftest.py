@@ -7,7 +7,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.engine import missing
+from kubeflow.distribution import cache
+from kubeflow.distribution.sync import Request, sync
+from kubeflow.distribution.table import CURRENT
+from tests.support.engine import ROOT, missing
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Cache upstream's objects from rendered data beside the checkout: once, before the workers start."""
+    rendered = ROOT.parent / "shared" / "manifests"
+    if rendered.is_dir() and not hasattr(config, "workerinput"):
+        request = Request(
+            release=CURRENT, data=rendered, folder=cache.directory(CURRENT), workspace=rendered, tools=rendered
+        )
+        sync(request, report=lambda _line: None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -203,30 +203,15 @@ def test_a_gate_waits_again_when_what_answers_is_another_version(
     wave.project.operate("destroy").ok()
 
 
-def deployment(node: str) -> Object:
-    """A workload whose pods can only be on one node, whatever its taints."""
+def deployment() -> Object:
+    """A workload whose pods no simulated kubelet ever sees: the test says what a kubelet would."""
     pod = {
-        "nodeSelector": {"kubernetes.io/hostname": node},
-        "tolerations": [{"operator": "Exists"}],
+        "schedulingGates": [{"name": "example.test/kubelet"}],
         "containers": [{"name": "main", "image": IMAGE}],
     }
     labels = {"app": "controller"}
-    # kwok leaves the status of such pods to others (its option disregardStatusWithAnnotationSelector).
-    metadata = {"labels": labels, "annotations": {"kwok.x-k8s.io/status": "custom"}}
-    spec = {"selector": {"matchLabels": labels}, "template": {"metadata": metadata, "spec": pod}}
+    spec = {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}}
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "controller"}, "spec": spec}
-
-
-@pytest.fixture
-def bare_node(api: Api) -> Iterator[str]:
-    """A node on which nothing simulates a kubelet: the test says what its kubelet would."""
-    name = "bare"
-    size = {"cpu": "8", "memory": "16Gi", "pods": "110"}
-    metadata = {"name": name, "labels": {"kubernetes.io/hostname": name}}
-    status = {"capacity": size, "allocatable": size}
-    api.call("POST", "/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "status": status})
-    yield name
-    api.call("DELETE", f"/api/v1/nodes/{name}")
 
 
 def kubelet_says(api: Api, namespace: str, *, pulled: bool) -> None:
@@ -234,11 +219,11 @@ def kubelet_says(api: Api, namespace: str, *, pulled: bool) -> None:
     pods = f"/api/v1/namespaces/{namespace}/pods"
     found: Any = {}
 
-    def scheduled() -> bool:
+    def made() -> bool:
         found.update(api.get(pods) or {})
-        return bool(found["items"]) and all("nodeName" in pod["spec"] for pod in found["items"])
+        return bool(found["items"])
 
-    eventually(scheduled, "the scheduler to place the pod")
+    eventually(made, "the controller to make the pod")
     message = f'failed to pull image "{IMAGE}": not found'
     waiting: Object = {"waiting": {"reason": "ErrImagePull", "message": message}}
     state: Object = {"running": {}} if pulled else waiting
@@ -254,9 +239,9 @@ def kubelet_says(api: Api, namespace: str, *, pulled: bool) -> None:
 
 
 def test_an_image_that_cannot_be_pulled_is_told_by_name_and_the_next_up_converges(
-    project: Projects, kubeconfig: Path, api: Api, namespace: str, bare_node: str
+    project: Projects, kubeconfig: Path, api: Api, namespace: str
 ) -> None:
-    body = deployment(bare_node)
+    body = deployment()
     body["metadata"]["namespace"] = namespace
     wave = Wave(project(PYTHONPATH=str(ROOT)), kubeconfig, [body], deadline="5s")
     with ThreadPoolExecutor(1) as kubelet:
@@ -272,10 +257,10 @@ def test_an_image_that_cannot_be_pulled_is_told_by_name_and_the_next_up_converge
 
 
 def test_a_webhook_whose_image_cannot_be_pulled_names_deployment_and_image(
-    api: Api, webhook: Webhook, configuration: Object, bare_node: str
+    api: Api, webhook: Webhook, configuration: Object
 ) -> None:
     namespace: str = configuration["webhooks"][0]["clientConfig"]["service"]["namespace"]
-    api.call("POST", f"/apis/apps/v1/namespaces/{namespace}/deployments", deployment(bare_node))
+    api.call("POST", f"/apis/apps/v1/namespaces/{namespace}/deployments", deployment())
     kubelet_says(api, namespace, pulled=False)
     configuration["webhooks"][0]["clientConfig"]["caBundle"] = webhook.ca
     api.call("POST", HOOKS, configuration)
@@ -368,7 +353,7 @@ def somebodys_cert_manager(api: Api) -> Iterator[Callable[[str], None]]:
     path = "/apis/apps/v1/namespaces/cert-manager/deployments/cert-manager"
 
     def install(version: str) -> None:
-        body = deployment("")
+        body = deployment()
         del body["spec"]["template"]["spec"]["nodeSelector"]
         body["metadata"] = {"name": "cert-manager", "labels": {"app": "cert-manager", VERSION: version}}
         api.apply(path, body, "helm")
@@ -454,7 +439,7 @@ def test_a_cluster_that_has_none_of_them_is_free(api: Api) -> None:
 def test_what_the_platform_itself_installed_is_not_taken_for_somebody_elses(
     project: Projects, kubeconfig: Path, api: Api, namespace: str
 ) -> None:
-    body = deployment("")
+    body = deployment()
     body["spec"]["replicas"] = 0
     body["metadata"] = {"name": "cert-manager", "namespace": namespace, "labels": {"app": "cert-manager"}}
     wave = Wave(project(PYTHONPATH=str(ROOT)), kubeconfig, [body])
