@@ -354,7 +354,7 @@ def somebodys_cert_manager(api: Api) -> Iterator[Callable[[str], None]]:
 
     def install(version: str) -> None:
         body = deployment()
-        del body["spec"]["template"]["spec"]["nodeSelector"]
+        del body["spec"]["template"]["spec"]["schedulingGates"]
         body["metadata"] = {"name": "cert-manager", "labels": {"app": "cert-manager", VERSION: version}}
         api.apply(path, body, "helm")
 
