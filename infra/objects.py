@@ -23,3 +23,24 @@ def document(version: str, kind: str, name: str, namespace: str | None = None, *
     metadata: Document = body.pop("metadata", {})
     place = {} if namespace is None else {"namespace": namespace}
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name, **place, **metadata}, **body}
+
+
+def storage_class(
+    name: str,
+    provisioner: str,
+    *,
+    default: bool,
+    binding: str = "WaitForFirstConsumer",
+    **body: Any,  # noqa: ANN401
+) -> Document:
+    """A StorageClass whose volumes go with their claims. Of several defaults, the newest counts."""
+    return document(
+        "storage.k8s.io/v1",
+        "StorageClass",
+        name,
+        metadata={"annotations": {"storageclass.kubernetes.io/is-default-class": str(default).lower()}},
+        provisioner=provisioner,
+        volumeBindingMode=binding,
+        reclaimPolicy="Delete",
+        **body,
+    )

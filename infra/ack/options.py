@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from infra.clouds import CloudNetwork, CloudOptions
-from infra.contract import Capacity, ClusterSpec, Pool, Role, Store, options_of
+from infra.clouds import CloudNetwork, CloudOptions, interruptible, system_problems, zone_problems
+from infra.contract import ClusterSpec, Pool, Role, Store, options_of
 from infra.naming import complete_pool
 
 from .machines import cpu_problem, gpu_problem
@@ -141,12 +141,9 @@ class AckOptions(CloudOptions):
             yield problem
         if unknown := sorted(set(pool.zones) - set(self.zones)):
             yield f"zones: found {', '.join(unknown)}; allowed: {', '.join(self.zones)}"
-        if len(pool.zones) != 1 and (pool.together or pool.capacity is Capacity.RESERVED):
-            yield f"zones: found {len(pool.zones)}; placed together, or reserved, means exactly one"
-        interruptible = pool.capacity in (Capacity.SPOT, Capacity.SPOT_OR_ON_DEMAND)
-        if pool.role is Role.SYSTEM and interruptible:
-            yield f"capacity: found {pool.capacity.value}; the system may not be interrupted"
-        if pool.together and interruptible:
+        yield from zone_problems(pool)
+        yield from system_problems(pool)
+        if pool.together and interruptible(pool):
             yield f"capacity: found {pool.capacity.value}; nodes that are placed together cannot be spot"
         if pool.together and pool.max > _SIDE_BY_SIDE:
             yield f"max: found {pool.max}; allowed: {_SIDE_BY_SIDE}, the most nodes that can be placed together"

@@ -11,7 +11,7 @@ import pulumi
 import pulumi_alicloud as alicloud
 
 from infra.contract import Bucket, Storage, Store
-from infra.objects import KubernetesObject, document
+from infra.objects import KubernetesObject, storage_class
 
 from .access import AckControlPlane
 from .identity import bucket_arn
@@ -182,27 +182,24 @@ def storage_classes(
     nfs: dict[str, Any] = {"mountOptions": ["nolock,tcp,noresvport", "vers=3"]}
     plain: dict[str, Any] = {}
     classes = (
-        (STORAGE.block, "diskplugin.csi.alibabacloud.com", disk, "WaitForFirstConsumer", "true", plain),
-        (STORAGE.shared or "", "nasplugin.csi.alibabacloud.com", shared, "Immediate", "false", nfs),
+        (STORAGE.block, "diskplugin.csi.alibabacloud.com", disk, "WaitForFirstConsumer", plain),
+        (STORAGE.shared or "", "nasplugin.csi.alibabacloud.com", shared, "Immediate", nfs),
     )
     return tuple(
         KubernetesObject(
             f"storage-{name}",
-            document(
-                "storage.k8s.io/v1",
-                "StorageClass",
+            storage_class(
                 name,
-                metadata={"annotations": {"storageclass.kubernetes.io/is-default-class": default}},
-                provisioner=provisioner,
+                provisioner,
+                default=name == STORAGE.block,
                 parameters=parameters,
-                volumeBindingMode=binding,
-                reclaimPolicy="Delete",
+                binding=binding,
                 allowVolumeExpansion=name == STORAGE.block,
                 **mount,
             ),
             opts,
         )
-        for name, provisioner, parameters, binding, default, mount in classes
+        for name, provisioner, parameters, binding, mount in classes
     )
 
 

@@ -11,11 +11,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from infra import clouds
 from infra.pools import Gpu
 
 _FORM = re.compile(r"Standard_[A-Z]+(?P<first>\d+)(-\d+)?(?P<letters>[a-z]*)(_[A-Za-z0-9]+)*")
 _ACCELERATED = re.compile(r"Standard_N[A-Z]")
-_TOLERANCE = 0.1  # the driver keeps a part of what the machine has
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +64,7 @@ def infiniband_cards(machine: str) -> int:
 
 def gpu_problem(machine: str, gpu: Gpu) -> str | None:
     """Why a size does not have these GPUs; None if it has."""
-    known = MACHINES.get(machine)
-    if known is None:
-        fitting = [name for name, item in MACHINES.items() if item.product == gpu.product]
-        if fitting:
-            return f"machine: found '{machine}'; allowed for {gpu.product}: {', '.join(fitting)}"
-        products = dict.fromkeys(item.product for item in MACHINES.values())
-        return f"machine: found '{machine}'; allowed: machines with {', '.join(products)}"
-    close = abs(gpu.memory_mib - known.memory_mib) <= _TOLERANCE * known.memory_mib
-    if (gpu.product, gpu.count) == (known.product, known.gpus) and close:
-        return None
-    return (
-        f"gpu: found {gpu.count} x {gpu.product} of {gpu.memory_mib} MiB; "
-        f"{machine} has {known.gpus} x {known.product} of about {known.memory_mib} MiB"
-    )
+    return clouds.gpu_problem(MACHINES, machine, gpu)
 
 
 def cpu_problem(machine: str) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from infra.clouds import CloudOptions
+from infra.clouds import CloudOptions, groups_at_most, system_problems, zone_problems
 from infra.contract import Capacity, ClusterSpec, Pool, Role, Taint, options_of
 from infra.naming import complete_pool
 
@@ -115,7 +115,7 @@ class AksOptions(CloudOptions):
                 return
             if reserved := [one for one in _REFUSED_NETWORKS if found.overlaps(ipaddress.ip_network(one))]:
                 yield f"options.network.{key}: {found} overlaps {reserved[0]}, which AKS keeps for itself"
-        groups = sum(pool.max * (2 if pool.capacity is Capacity.SPOT_OR_ON_DEMAND else 1) for pool in pools.values())
+        groups = groups_at_most(pools)
         room = {
             "nodes": 2 ** (_BITS - prefixes["nodes"]) // 4 - _KEPT,  # a quarter of it: see `network.plan`
             "pods": 2 ** max(_NODE_PODS - prefixes["pods"], 0),
@@ -133,10 +133,8 @@ class AksOptions(CloudOptions):
             yield problem
         if unknown := sorted(set(pool.zones) - set(self.zones)):
             yield f"zones: found {', '.join(unknown)}; allowed: {', '.join(self.zones)}"
-        if len(pool.zones) != 1 and (pool.together or pool.capacity is Capacity.RESERVED):
-            yield f"zones: found {len(pool.zones)}; placed together, or reserved, means exactly one"
-        if pool.role is Role.SYSTEM and pool.capacity in (Capacity.SPOT, Capacity.SPOT_OR_ON_DEMAND):
-            yield f"capacity: found {pool.capacity.value}; the system may not be interrupted"
+        yield from zone_problems(pool)
+        yield from system_problems(pool)
         if pool.reservation is not None and not _RESERVATION.fullmatch(pool.reservation):
             yield f"reservation: found '{pool.reservation}'; allowed: the resource id of a capacity reservation group"
 

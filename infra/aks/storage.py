@@ -13,7 +13,7 @@ import pulumi
 from pulumi_azure_native import managedidentity, storage
 
 from infra.contract import Bucket, Storage, Store
-from infra.objects import KubernetesObject, document
+from infra.objects import KubernetesObject, storage_class
 
 from .access import AksControlPlane
 from .identity import BuiltIn, Right, assign
@@ -241,26 +241,23 @@ def storage_classes(
     nothing: dict[str, Any] = {}
     options: dict[str, Any] = {"mountOptions": ["nconnect=4", "noresvport", "actimeo=30"]}  # Azure's advice for NFS
     classes = (
-        (STORAGE.block, "disk.csi.azure.com", disk, "WaitForFirstConsumer", "true", nothing),
-        (STORAGE.shared or "", "file.csi.azure.com", shared, "Immediate", "false", options),
+        (STORAGE.block, "disk.csi.azure.com", disk, "WaitForFirstConsumer", nothing),
+        (STORAGE.shared or "", "file.csi.azure.com", shared, "Immediate", options),
     )
     return tuple(
         KubernetesObject(
             f"storage-{name}",
-            document(
-                "storage.k8s.io/v1",
-                "StorageClass",
+            storage_class(
                 name,
                 # AKS marks a class of its own as default too; of several, Kubernetes takes the newest.
-                metadata={"annotations": {"storageclass.kubernetes.io/is-default-class": default}},
-                provisioner=provisioner,
+                provisioner,
+                default=name == STORAGE.block,
                 parameters=parameters,
-                volumeBindingMode=binding,
-                reclaimPolicy="Delete",
+                binding=binding,
                 allowVolumeExpansion=True,
                 **mount,
             ),
             opts,
         )
-        for name, provisioner, parameters, binding, default, mount in classes
+        for name, provisioner, parameters, binding, mount in classes
     )

@@ -10,11 +10,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from infra import clouds
 from infra.pools import Gpu
 
 _ARM = re.compile(r"[a-z]+\d+[a-z]*g[a-z]*(-[a-z0-9]+)?\..+")  # m7g, c7gn, g5g: the letter g after the generation
 _FORM = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
-_TOLERANCE = 0.1  # the driver keeps a part of what the EC2 API advertises
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +99,7 @@ def efa_cards(machine: str) -> int:
 
 def gpu_problem(machine: str, gpu: Gpu) -> str | None:
     """Why a machine type does not have these GPUs; None if it has."""
-    known = MACHINES.get(machine)
-    if known is None:
-        fitting = [name for name, item in MACHINES.items() if item.product == gpu.product]
-        if fitting:
-            return f"machine: found '{machine}'; allowed for {gpu.product}: {', '.join(fitting)}"
-        products = dict.fromkeys(item.product for item in MACHINES.values())
-        return f"machine: found '{machine}'; allowed: machines with {', '.join(products)}"
-    close = abs(gpu.memory_mib - known.memory_mib) <= _TOLERANCE * known.memory_mib
-    if (gpu.product, gpu.count) == (known.product, known.gpus) and close:
-        return None
-    return (
-        f"gpu: found {gpu.count} x {gpu.product} of {gpu.memory_mib} MiB; "
-        f"{machine} has {known.gpus} x {known.product} of about {known.memory_mib} MiB"
-    )
+    return clouds.gpu_problem(MACHINES, machine, gpu)
 
 
 def cpu_problem(machine: str) -> str | None:

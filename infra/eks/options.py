@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from infra.clouds import CloudOptions
-from infra.contract import Capacity, ClusterSpec, Pool, Role, options_of
+from infra.clouds import CloudOptions, system_problems, zone_problems
+from infra.contract import ClusterSpec, Pool, Role, options_of
 from infra.naming import complete_pool
 
 from .machines import cpu_problem, gpu_problem
@@ -31,7 +30,6 @@ _PREFIXES = {
     "services": (12, 24),
 }  # what `network.plan` can divide, what EKS takes
 _ZONES = (2, 4)
-_IPV4 = 4
 # What CloudWatch Logs keeps; the API knows no other numbers of days.
 _LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288)
 
@@ -103,10 +101,7 @@ class EksOptions(CloudOptions):
         for zone in self.zones:
             if not _ZONE.fullmatch(zone):
                 yield f"options.zones: found '{zone}'; allowed: an availability zone such as eu-west-1a"
-        for key, (shortest, longest) in _PREFIXES.items():
-            found = ipaddress.ip_network(getattr(self.network, key))
-            if found.version != _IPV4 or not shortest <= found.prefixlen <= longest:
-                yield f"options.network.{key}: found {found}; allowed: IPv4 from /{shortest} to /{longest}"
+        yield from self.network.size_problems(_PREFIXES)
 
     def _pool_problems(self, pool: Pool) -> Iterator[str]:
         if pool.role is Role.TPU:
@@ -117,10 +112,8 @@ class EksOptions(CloudOptions):
             yield problem
         if unknown := sorted(set(pool.zones) - set(self.zones)):
             yield f"zones: found {', '.join(unknown)}; allowed: {', '.join(self.zones) or 'those in options.zones'}"
-        if len(pool.zones) != 1 and (pool.together or pool.capacity is Capacity.RESERVED):
-            yield f"zones: found {len(pool.zones)}; placed together, or reserved, means exactly one"
-        if pool.role is Role.SYSTEM and pool.capacity in (Capacity.SPOT, Capacity.SPOT_OR_ON_DEMAND):
-            yield f"capacity: found {pool.capacity.value}; the system may not be interrupted"
+        yield from zone_problems(pool)
+        yield from system_problems(pool)
         if pool.reservation is not None and not _RESERVATION.fullmatch(pool.reservation):
             yield f"reservation: found '{pool.reservation}'; allowed: the id of a capacity reservation (cr-...)"
 

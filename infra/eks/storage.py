@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.contract import Bucket, Storage, Store
-from infra.objects import KubernetesObject, document
+from infra.objects import KubernetesObject, storage_class
 
 from .access import EksControlPlane
 from .keys import EksKeys
@@ -182,26 +182,23 @@ def storage_classes(
     disk = {"type": "gp3", "encrypted": "true", "kmsKeyId": key}
     shared = {"provisioningMode": "efs-ap", "fileSystemId": files, "directoryPerms": "700", "basePath": "/volumes"}
     classes = (
-        (STORAGE.block, "ebs.csi.aws.com", disk, "WaitForFirstConsumer", "true"),
-        (STORAGE.shared or "", "efs.csi.aws.com", shared, "Immediate", "false"),
+        (STORAGE.block, "ebs.csi.aws.com", disk, "WaitForFirstConsumer"),
+        (STORAGE.shared or "", "efs.csi.aws.com", shared, "Immediate"),
     )
     return tuple(
         KubernetesObject(
             f"storage-{name}",
-            document(
-                "storage.k8s.io/v1",
-                "StorageClass",
+            storage_class(
                 name,
-                metadata={"annotations": {"storageclass.kubernetes.io/is-default-class": default}},
-                provisioner=provisioner,
+                provisioner,
+                default=name == STORAGE.block,
                 parameters=parameters,
-                volumeBindingMode=binding,
-                reclaimPolicy="Delete",
+                binding=binding,
                 allowVolumeExpansion=name == STORAGE.block,
             ),
             opts,
         )
-        for name, provisioner, parameters, binding, default in classes
+        for name, provisioner, parameters, binding in classes
     )
 
 

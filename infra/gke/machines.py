@@ -11,13 +11,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from infra.clouds import gpu_difference
 from infra.pools import Gpu, Tpu
 
 _ARM = ("a4x", "c4a", "n4a", "t2a")
 _NEVER_TOGETHER = ("e2", "f1", "g1", "n1", "t2d")  # no compact placement
 _HYPERDISK = ("a3-ultragpu", "a4", "c4", "c4d", "ct6e", "g4", "h4d", "m4", "n4", "n4d", "x4")  # take no other boot disk
 _FORM = re.compile(r"(c2|c2d|c3|c3d|c4|c4d|e2|h3|h4d|m1|m2|m3|m4|n1|n2|n2d|n4|n4d|t2d|x4|z3)-[a-z]+-[a-z0-9-]+")
-_TOLERANCE = 0.1  # the driver keeps a part of what the machine's description says
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,13 +132,7 @@ def gpu_problem(machine: str, gpu: Gpu) -> str | None:
     known = MACHINES.get(machine)
     if known is None:
         return f"machine: found '{machine}'; allowed for GPUs: {', '.join(sorted(MACHINES))}"
-    close = abs(gpu.memory_mib - known.memory_mib) <= _TOLERANCE * known.memory_mib
-    if (gpu.product, gpu.count) == (known.product, known.gpus) and close:
-        return None
-    return (
-        f"gpu: found {gpu.count} x {gpu.product} of {gpu.memory_mib} MiB; "
-        f"{machine} has {known.gpus} x {known.product} of about {known.memory_mib} MiB"
-    )
+    return gpu_difference(machine, known, gpu)
 
 
 def tpu_problem(machine: str, tpu: Tpu) -> str | None:

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from infra.clouds import CloudOptions
-from infra.contract import Capacity, ClusterSpec, Pool, Role, options_of
+from infra.clouds import CloudOptions, groups_at_most, system_problems
+from infra.contract import Capacity, ClusterSpec, Pool, options_of
 from infra.naming import complete_pool
 
 from .machines import MACHINES, can_be_together, cpu_problem, gpu_problem, hosts, tpu_problem
@@ -21,7 +21,6 @@ _ZONE = re.compile(r"[a-z]+-[a-z]+\d+-[a-z]")
 _RESERVATION = re.compile(r"(projects/[a-z0-9-]+/reservations/)?[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _PREFIXES = {"nodes": (8, 24), "pods": (9, 21), "services": (12, 27)}
 _ZONES = (2, 4)
-_IPV4 = 4
 _GROUP_NAME = 32  # GKE allows 40 characters; Pulumi adds 8 of its own
 _ACCOUNT_ID = 30  # characters of the name of a service account
 _NODE_BLOCK = 24  # prefix of the pods' addresses on one node
@@ -87,13 +86,10 @@ class GkeOptions(CloudOptions):
         for zone in self.zones:
             if not _ZONE.fullmatch(zone):
                 yield f"options.zones: found '{zone}'; allowed: a zone such as europe-west4-a"
-        for key, (shortest, longest) in _PREFIXES.items():
-            found = ipaddress.ip_network(getattr(self.network, key))
-            if found.version != _IPV4 or not shortest <= found.prefixlen <= longest:
-                yield f"options.network.{key}: found {found}; allowed: IPv4 from /{shortest} to /{longest}"
+        yield from self.network.size_problems(_PREFIXES)
         pods = ipaddress.ip_network(self.network.pods)
         room = 2 ** max(0, _NODE_BLOCK - pods.prefixlen)
-        most = sum(pool.max * (2 if pool.capacity is Capacity.SPOT_OR_ON_DEMAND else 1) for pool in pools.values())
+        most = groups_at_most(pools)
         if most > room:
             yield f"options.network.pods: {pods} has room for {room} nodes; the pools have up to {most}"
 
@@ -122,8 +118,7 @@ def _pool_problems(pool: Pool) -> Iterator[str]:
         yield f"zones: found {len(pool.zones)}; placed together, reserved, or TPUs means exactly one"
     if pool.together and not can_be_together(pool.machine):
         yield f"together: {pool.machine} cannot be placed side by side"
-    if pool.role is Role.SYSTEM and pool.capacity in (Capacity.SPOT, Capacity.SPOT_OR_ON_DEMAND):
-        yield f"capacity: found {pool.capacity.value}; the system may not be interrupted"
+    yield from system_problems(pool)
     if pool.machine in MACHINES and MACHINES[pool.machine].interruptible and pool.capacity is not Capacity.SPOT:
         yield f"capacity: found {pool.capacity.value}; {pool.machine} is sold as spot only"
     if pool.reservation is not None and not _RESERVATION.fullmatch(pool.reservation):

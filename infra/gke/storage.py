@@ -8,7 +8,7 @@ import pulumi
 import pulumi_gcp as gcp
 
 from infra.contract import Bucket, Storage, Store
-from infra.objects import KubernetesObject, document
+from infra.objects import KubernetesObject, storage_class
 
 from .access import GkeControlPlane
 from .keys import GkeKeys
@@ -110,27 +110,22 @@ def storage_classes(
         "instance-encryption-kms-key": key,
     }
     classes = (
-        (STORAGE.block, "pd.csi.storage.gke.io", disk, "true"),
-        (STORAGE.shared or "", "filestore.csi.storage.gke.io", shared, "false"),
+        (STORAGE.block, "pd.csi.storage.gke.io", disk),
+        (STORAGE.shared or "", "filestore.csi.storage.gke.io", shared),
     )
     return tuple(
         KubernetesObject(
             f"storage-{name}",
-            document(
-                "storage.k8s.io/v1",
-                "StorageClass",
+            storage_class(
                 name,
-                # GKE marks a class of its own as the default, too; of two, Kubernetes takes the younger one.
-                metadata={"annotations": {"storageclass.kubernetes.io/is-default-class": default}},
-                provisioner=provisioner,
+                provisioner,
+                default=name == STORAGE.block,
                 parameters=parameters,
-                volumeBindingMode="WaitForFirstConsumer",
-                reclaimPolicy="Delete",
                 allowVolumeExpansion=True,
             ),
             opts,
         )
-        for name, provisioner, parameters, default in classes
+        for name, provisioner, parameters in classes
     )
 
 

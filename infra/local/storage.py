@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pulumi
 
-from infra.objects import Document, KubernetesObject, document
+from infra.objects import Document, KubernetesObject, document, storage_class
 
 BLOCK = "standard"
 SHARED = "shared"
@@ -21,16 +21,10 @@ def storage_classes(opts: pulumi.ResourceOptions) -> tuple[pulumi.Resource, ...]
     return tuple(
         KubernetesObject(
             f"storage-{name}",
-            document(
-                "storage.k8s.io/v1",
-                "StorageClass",
+            storage_class(
                 name,
-                metadata={
-                    "annotations": {"storageclass.kubernetes.io/is-default-class": "true" if name == BLOCK else "false"}
-                },
-                provisioner=_PROVISIONER,
-                reclaimPolicy="Delete",
-                volumeBindingMode="WaitForFirstConsumer",
+                _PROVISIONER,
+                default=name == BLOCK,
             ),
             opts,
         )

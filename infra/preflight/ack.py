@@ -33,7 +33,7 @@ def make(plan: Plan, api: OpenApi | None = None) -> tuple[Check, ...]:
     identity = "sts:GetCallerIdentity"
     return (
         static("ack.names", checks.names(_names(site))),
-        static("ack.networks", checks.networks(_networks(site.options), _RESERVED)),
+        static("ack.networks", checks.networks(site.options.network.cidrs, _RESERVED)),
         static("ack.addresses", _room(site)),
         static("ack.version", versions.judge(Environment.ACK, spec.version, plan.today)),
         static("ack.reach", checks.reach(site.options.network.api_access)),
@@ -56,10 +56,6 @@ def make(plan: Plan, api: OpenApi | None = None) -> tuple[Check, ...]:
             lambda: checks.reserved(site.pools, facts.reservation, good=("Active", "Pending")),
         ),
     )
-
-
-def _networks(options: AckOptions) -> dict[str, str]:
-    return {key: getattr(options.network, key) for key in ("nodes", "pods", "services")}
 
 
 def _names(site: Site) -> dict[Kind, list[str]]:

@@ -7,6 +7,7 @@ import ipaddress
 from infra.aks.machines import infiniband_cards
 from infra.aks.names import account_name, agent_pool_name, identity_name
 from infra.aks.options import AksOptions, Site
+from infra.clouds import groups_at_most
 from infra.contract import Environment
 from infra.naming import Kind
 
@@ -38,7 +39,7 @@ def make(plan: Plan, arm: Arm | None = None) -> tuple[Check, ...]:
     wanted = checks.wanted_zones(site.pools, site.zones)
     return (
         static("aks.names", checks.names(_names(site))),
-        static("aks.networks", checks.networks(_networks(options), {})),
+        static("aks.networks", checks.networks(options.network.cidrs, {})),
         static("aks.addresses", _room(site)),
         static("aks.version", versions.judge(Environment.AKS, spec.version, plan.today)),
         static("aks.reach", checks.reach(options.network.api_access)),
@@ -76,10 +77,6 @@ def make(plan: Plan, arm: Arm | None = None) -> tuple[Check, ...]:
     )
 
 
-def _networks(options: AksOptions) -> dict[str, str]:
-    return {key: getattr(options.network, key) for key in ("nodes", "pods", "services")}
-
-
 def _names(site: Site) -> dict[Kind, list[str]]:
     return {
         Kind.AKS_CLUSTER: [site.name],
@@ -96,7 +93,7 @@ def _room(site: Site) -> Finding:
     """A quarter of the network is the nodes' (`network.plan`); each node takes a /24 of the pods' network."""
     nodes = ipaddress.ip_network(site.options.network.nodes).num_addresses // 4 - _KEPT
     pods = ipaddress.ip_network(site.options.network.pods).num_addresses // 256
-    most = checks.nodes(site.pools) + _SURGE * len(site.pools)
+    most = groups_at_most(site.pools) + _SURGE * len(site.pools)
     rows = [
         Amount(what="node addresses", wanted=most, limit=nodes),
         Amount(what="/24 blocks for pods", wanted=most, limit=pods),

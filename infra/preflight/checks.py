@@ -12,6 +12,7 @@ from functools import cache
 from itertools import combinations
 from typing import Any, ParamSpec, Protocol, TypeVar
 
+from infra.clouds import groups_at_most
 from infra.contract import Capacity, ClusterSpec, Pool
 from infra.naming import Kind
 
@@ -259,15 +260,10 @@ def reserved(
     return passed(f"{len(chosen)} pools are reserved; what they name fits" if chosen else "no pool is reserved")
 
 
-def nodes(pools: Mapping[str, Pool]) -> int:
-    """The most nodes that there can be: a pool that falls back has two groups of its size."""
-    return sum(pool.max * (2 if pool.capacity is Capacity.SPOT_OR_ON_DEMAND else 1) for pool in pools.values())
-
-
 def nodes_in(zone: str, pools: Mapping[str, Pool], zones: Sequence[str]) -> int:
     """The most nodes in one zone, if every pool is spread evenly over its own."""
     return sum(
-        math.ceil(nodes({name: pool}) / len(pool.zones or zones))
+        math.ceil(groups_at_most({name: pool}) / len(pool.zones or zones))
         for name, pool in pools.items()
         if zone in (pool.zones or zones)
     )

@@ -37,7 +37,7 @@ def make(plan: Plan, account: Account | None = None) -> tuple[Check, ...]:
     wanted = checks.wanted_zones(site.pools, site.zones)
     return (
         static("eks.names", checks.names(_names(site))),
-        static("eks.networks", checks.networks(_networks(site.options), _RESERVED)),
+        static("eks.networks", checks.networks(site.options.network.cidrs, _RESERVED)),
         static("eks.addresses", _room(site)),
         static("eks.version", versions.judge(Environment.EKS, spec.version, plan.today)),
         static("eks.reach", checks.reach(site.options.network.api_access)),
@@ -62,10 +62,6 @@ def make(plan: Plan, account: Account | None = None) -> tuple[Check, ...]:
             lambda: checks.reserved(site.pools, cloud.reservation, good=("active", "scheduled")),
         ),
     )
-
-
-def _networks(options: EksOptions) -> dict[str, str]:
-    return {key: getattr(options.network, key) for key in ("nodes", "pods", "services")}
 
 
 def _names(site: Site) -> dict[Kind, list[str]]:

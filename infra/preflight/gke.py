@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 from functools import partial
 
+from infra.clouds import groups_at_most
 from infra.contract import Capacity, Environment, Pool
 from infra.gke.machines import MACHINES
 from infra.gke.options import FALLBACK, GkeOptions, Site, account_id
@@ -48,7 +49,7 @@ def make(plan: Plan, rest: Rest | None = None) -> tuple[Check, ...]:
     wanted = checks.wanted_zones(site.pools, site.options.zones)
     return (
         static("gke.names", checks.names(_names(site))),
-        static("gke.networks", checks.networks(_networks(site.options), _RESERVED)),
+        static("gke.networks", checks.networks(site.options.network.cidrs, _RESERVED)),
         static("gke.addresses", _room(site)),
         static("gke.version", versions.judge(Environment.GKE, spec.version, plan.today)),
         look("gke.credentials", "gcloud auth application-default login", lambda: checks.signed_in(asked.caller)),
@@ -75,10 +76,6 @@ def make(plan: Plan, rest: Rest | None = None) -> tuple[Check, ...]:
     )
 
 
-def _networks(options: GkeOptions) -> dict[str, str]:
-    return {key: getattr(options.network, key) for key in ("nodes", "pods", "services")}
-
-
 def _names(site: Site) -> dict[Kind, list[str]]:
     both = Capacity.SPOT_OR_ON_DEMAND
     fallbacks = [f"{name}{FALLBACK}" for name, pool in site.pools.items() if pool.capacity is both]
@@ -94,7 +91,7 @@ def _room(site: Site) -> Finding:
     """Half of the network is the nodes' (`network.plan`); each node takes a /24 of the pods' network."""
     nodes = ipaddress.ip_network(site.options.network.nodes).num_addresses // 2 - _KEPT
     pods = ipaddress.ip_network(site.options.network.pods).num_addresses // 256
-    most = checks.nodes(site.pools)
+    most = groups_at_most(site.pools)
     rows = [
         Amount(what="node addresses", wanted=most, limit=nodes),
         Amount(what="/24 blocks for pods", wanted=most, limit=pods),

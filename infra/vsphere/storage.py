@@ -10,7 +10,7 @@ import pulumi
 import yaml
 
 from infra.contract import Bucket, Secrets, Storage, Store
-from infra.objects import KubernetesObject, document
+from infra.objects import KubernetesObject, document, storage_class
 
 from .access import VsphereControlPlane
 from .options import ObjectStore
@@ -54,27 +54,24 @@ class VsphereVolumes(pulumi.ComponentResource):
 def storage_classes(site: Site, opts: pulumi.ResourceOptions) -> tuple[pulumi.Resource, ...]:
     """Disks by policy, the default; files by policy where vSAN serves them."""
     options = site.options
-    classes = [(BLOCK, {"storagepolicyname": options.storage_policy}, "WaitForFirstConsumer", "true")]
+    classes = [(BLOCK, {"storagepolicyname": options.storage_policy}, "WaitForFirstConsumer")]
     if options.shared_storage_policy is not None:
         files = {"storagepolicyname": options.shared_storage_policy, "csi.storage.k8s.io/fstype": "nfs4"}
-        classes.append((SHARED, files, "Immediate", "false"))
+        classes.append((SHARED, files, "Immediate"))
     return tuple(
         KubernetesObject(
             f"storage-{name}",
-            document(
-                "storage.k8s.io/v1",
-                "StorageClass",
+            storage_class(
                 name,
-                metadata={"annotations": {"storageclass.kubernetes.io/is-default-class": default}},
-                provisioner=_DRIVER,
+                _DRIVER,
+                default=name == BLOCK,
                 parameters=parameters,
-                volumeBindingMode=binding,
-                reclaimPolicy="Delete",
+                binding=binding,
                 allowVolumeExpansion=True,
             ),
             opts,
         )
-        for name, parameters, binding, default in classes
+        for name, parameters, binding in classes
     )
 
 

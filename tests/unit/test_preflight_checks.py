@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from infra.clouds import groups_at_most
 from infra.contract import Capacity, Environment, Gpu, Pool, Role
 from infra.naming import Kind
 from infra.preflight import checks, report, runner, versions
@@ -37,7 +38,7 @@ def raising(error: Exception) -> Callable[[], Finding]:
 def test_a_pool_that_falls_back_is_counted_on_both_sides() -> None:
     assert checks.machines(POOLS) == {"c": 5, "g": 3}
     assert checks.spot_machines(POOLS) == {"g": 5}
-    assert checks.nodes(POOLS) == 5 + 2 * 3 + 2 + 4
+    assert groups_at_most(POOLS) == 5 + 2 * 3 + 2 + 4
 
 
 def test_nodes_are_spread_evenly_over_the_zones_of_their_pool() -> None:
