@@ -155,7 +155,7 @@ def storage_defaults(subject: Subject, _config: Config) -> Iterator[Finding]:
 
 
 @relation(
-    refuses="A bucket without a block of public access, a policy for TLS, encryption or versions.",
+    refuses="A bucket without a block of public access, a policy for TLS, encryption, or versions of what it keeps.",
     why="Each of them is a resource of its own, and one of them is forgotten sooner or later.",
     fix="Add the resource for this bucket.",
     severity=Severity.HIGH,
@@ -179,7 +179,26 @@ def bucket_unguarded(subjects: Sequence[Subject], _config: Config) -> Iterator[F
                 Finding(text=f"no {guard}", subject=bucket)
                 for bucket in buckets
                 if not any(_belongs(part, bucket) for part in parts)
+                and not (guard == "BucketVersioning" and _expires(bucket, subjects))
             )
+
+
+def _expires(bucket: Subject, subjects: Sequence[Subject]) -> bool:
+    """Whether everything in a bucket goes by age: it keeps nothing that somebody could want back."""
+    apart = [item for item in subjects if _lifecycle(item) and _belongs(item, bucket)]
+    places = [bucket.at("lifecycleRules"), *(item.at("rules") for item in apart)]
+    return any(place.unknown for place in places) or any(
+        (rule.at("status").text() == "Enabled" or rule.at("enabled").flag(unknown=False))
+        and (rule.at("expiration").items() or rule.at("expirations").items())
+        and not rule.at("filter", "prefix").text()
+        and not rule.at("prefix").text()
+        for place in places
+        for rule in place.items()
+    )
+
+
+def _lifecycle(subject: Subject) -> bool:
+    return "BucketLifecycleConfiguration" in subject.resource.type
 
 
 def _belongs(part: Subject, bucket: Subject) -> bool:

@@ -30,6 +30,11 @@ _H100: Object = {"instanceTypes": ["p5.48xlarge"], "taints": _TAINTS, "scalingCo
                  "tags": {"owner": "a", "expires": "2027-01-01"}}  # fmt: skip
 _PARTS = ("BucketPublicAccessBlock", "BucketServerSideEncryptionConfiguration", "BucketVersioning", "BucketPolicy")
 _GUARDS = [(f"aws:s3/{kind[0].lower()}{kind[1:]}:{kind}", {"bucket": "sample-id"}) for kind in _PARTS]
+_EXPIRY = {"enabled": True, "expirations": [{"days": 7}]}
+_UNVERSIONED = [
+    (f"alicloud:oss/{kind[0].lower()}{kind[1:]}:{kind}", {"bucket": "sample-id"})
+    for kind in ("BucketPublicAccessBlock", "BucketServerSideEncryption")
+]
 
 CASES = (
     _one("api-endpoint-open", _EKS, {"vpcConfig": {"endpointPublicAccess": False}}, "vpcConfig.endpointPublicAccess",
@@ -119,6 +124,9 @@ CASES = (
          ("publicAccessPrevention", "inherited")),
     Case(rule="bucket-unguarded", type="aws:s3/bucket:Bucket", good={}, unknown="bucket", beside=_GUARDS,
          removed=True, then="undecided"),
+    Case(rule="bucket-unguarded", type="alicloud:oss/bucket:Bucket", good={"lifecycleRules": [_EXPIRY]},
+         unknown="lifecycleRules", bad=(("lifecycleRules", ABSENT), ("lifecycleRules[0].prefix", "tmp/"),
+         ("lifecycleRules[0].enabled", False)), beside=_UNVERSIONED),
     _one("key-not-rotated", "aws:kms/key:Key", {"enableKeyRotation": True}, "enableKeyRotation",
          ("enableKeyRotation", ABSENT), ("deletionWindowInDays", 5)),
     _one("registry-tags-mutable", "aws:ecr/repository:Repository", {"imageTagMutability": "IMMUTABLE"},
