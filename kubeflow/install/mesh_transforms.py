@@ -21,7 +21,7 @@ from . import kinds
 
 INJECT = "sidecar.istio.io/inject"
 EXCLUDED = "traffic.sidecar.istio.io/excludeInboundPorts"
-_WORKLOADS = {(one.namespace, name): one for one in WORKLOADS if one.namespace for name in (one.name, *one.also)}
+_WORKLOADS = {(one.namespace, one.name): one for one in WORKLOADS if one.namespace}
 _ACME_PAGE = "/.well-known/acme-challenge/*"
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from infra.contract import Accelerator, Effect, Pool, Quirks, Role, Taint
+from infra.naming import ROLE_LABEL
 from infra.objects import document
 from kubeflow.distribution.documents import Body
 
@@ -15,7 +16,6 @@ from .planned import Planned, own
 from .transforms import Context, Step
 from .waves import Wave
 
-ROLE_LABEL = "proof.kubeflow/role"  # on every node (rule C5 of the cluster contract)
 _HOST = "kubernetes.io/hostname"
 _ACCELERATED = (Role.GPU, Role.TPU)
 _BLOCKING = (Effect.NO_SCHEDULE, Effect.NO_EXECUTE)

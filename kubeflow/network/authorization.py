@@ -102,7 +102,7 @@ class Callers:
 
 def accounts(objects: Iterable[Mapping[str, Any]]) -> Mapping[str, str]:
     """The service account of each workload whose pods these objects make."""
-    named = {(one.namespace, name): one for one in WORKLOADS for name in (one.name, *one.also) if one.namespace}
+    named = {(one.namespace, one.name): one for one in WORKLOADS if one.namespace}
     found: dict[str, str] = {}
     for body in objects:
         pod = kinds.pod_spec(dict(body))

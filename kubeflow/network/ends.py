@@ -37,7 +37,7 @@ def rendered(
 ) -> tuple[tuple[End, ...], tuple[str, ...], tuple[str, ...]]:
     """The pods of rendered controllers; controllers that the table lacks; workloads that nothing renders."""
     expected = [workload for workload in _platform(installed) if workload.made_by in ("", OURS)]
-    named = {(workload.namespace, name): workload for workload in expected for name in (workload.name, *workload.also)}
+    named = {(workload.namespace, workload.name): workload for workload in expected}
     found: list[End] = []
     unknown: list[str] = []
     for item in _controllers(objects):

@@ -39,7 +39,6 @@ class Workload:
     having: tuple[str, ...] = ()  # label keys that such a pod has, whatever the value
     component: str | None = None  # None: not installed by the platform, which therefore makes no policy for it
     mesh: bool = False  # the pod carries a sidecar
-    also: tuple[str, ...] = ()  # further controllers whose pods carry the same labels
     made_by: str = ""  # the controller that makes such pods; empty where upstream's objects hold their template
 
     def __str__(self) -> str:

@@ -110,7 +110,7 @@ def pods_of(objects: tuple[Json, ...]) -> Iterator[tuple[str, Json]]:
 
 
 def by_controller() -> dict[str, Workload]:
-    return {f"{one.namespace}/{name}": one for one in WORKLOADS for name in (one.name, *one.also)}
+    return {f"{one.namespace}/{one.name}": one for one in WORKLOADS}
 
 
 def test_exactly_the_pods_that_hold_a_role_reach_the_api_server() -> None:
