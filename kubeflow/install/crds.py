@@ -83,7 +83,7 @@ class _CrdProvider(ResourceProvider):
             for name in before.keys() & after.keys()
             if set(definitions.versions_in(before[name])) - set(definitions.versions_in(after[name]))
         ]
-        if narrowed and news["kubeconfig"] != pulumi.runtime.rpc.UNKNOWN:
+        if narrowed and isinstance(news["kubeconfig"], str):
             _refuse_lost_versions(_server(news), {name: _bodies(news)[name] for name in narrowed})
         return DiffResult(changes=bool(changed or olds.get("drift")))
 

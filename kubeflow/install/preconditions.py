@@ -46,7 +46,7 @@ class _PreconditionsProvider(ResourceProvider):
 
     def check(self, _olds: Props, news: Props) -> CheckResult:
         failures: list[CheckFailure] = []
-        if _olds.get("choices") != news["choices"] and news["kubeconfig"] != pulumi.runtime.rpc.UNKNOWN:
+        if _olds.get("choices") != news["choices"] and isinstance(news["kubeconfig"], str):
             try:
                 _judge(news)
             except ConflictError as error:

@@ -6,10 +6,11 @@ import functools
 from typing import Any
 
 import pytest
+from pulumi.output import Unknown
 
 from kubeflow.distribution import CacheMissingError, Distribution, load
 from kubeflow.distribution.table import CURRENT, components
-from kubeflow.install import conflicts
+from kubeflow.install import conflicts, preconditions
 from kubeflow.install.apiserver import Json
 from kubeflow.install.definitions import MANAGER
 from kubeflow.install.products import PRODUCTS
@@ -191,3 +192,12 @@ def test_the_kinds_that_upstream_uses_of_a_reused_component_are_those_that_are_a
         if body["apiVersion"].partition("/")[0] in groups
     }
     assert used <= {(api, kind) for api, kinds in product.kinds.items() for kind in kinds}
+
+
+def test_a_first_preview_comes_before_the_cluster_and_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(_: str) -> None:
+        pytest.fail("nobody knows the cluster yet")
+
+    monkeypatch.setattr(preconditions, "ApiServer", asked)
+    news = {"kubeconfig": Unknown(), "choices": {"istio": "manage"}}
+    assert preconditions._PreconditionsProvider().check({}, news).failures == []  # pyright: ignore[reportPrivateUsage]
