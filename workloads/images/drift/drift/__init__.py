@@ -1,0 +1,1 @@
+"""Drift service: compares windows of served predictions with the data that the model was trained on."""
