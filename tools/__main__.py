@@ -40,6 +40,8 @@ def install(places: Places, *, dev: bool, environment: str) -> None:
     validation = venv.validation(places)
     venv.ensure(places, validation, validation.files[0])
     acquire.install(places)
+    if dev or environment == "local":
+        acquire.install_measuring(places, strict=dev)
 
 
 def main() -> int:

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import download, gobuild, records, standins
+from tools import download, gobuild, records, standins, venv
 from tools.places import Places, ToolsError, exclusive
 from tools.records import Origin, Record
 from tools.run import output
-from tools.table import GO_OLDEST, PULUMI, TOOLS, Download, Tool, parse
+from tools.table import GO_OLDEST, MEASURING, PULUMI, TOOLS, Download, Tool, parse
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,12 +54,32 @@ def locate(places: Places, tool: Tool) -> Found:
 
 
 def install(places: Places) -> list[Found]:
-    """Bring all tools and stand-ins. Needs .venv; safe to interrupt, to repeat and to run twice at once."""
+    """Bring the tools and stand-ins. Needs .venv; safe to interrupt, to repeat and to run twice at once."""
     with exclusive(places.tools / "lock", "python -m tools install"):
         found = bring(places, TOOLS)
         pulumi = next(one.path for one in found if one.tool is PULUMI)
         standins.settle(places, pulumi or places.bin / PULUMI.name, system_path(places))
     return found
+
+
+def install_measuring(places: Places, *, strict: bool) -> None:
+    """Bring what the validation measures with on this machine; what cannot be had is an error, or only told."""
+    problems: list[str] = []
+    with exclusive(places.tools / "lock", "python -m tools install"):
+        try:
+            bring(places, MEASURING)
+        except ToolsError as error:
+            problems.append(str(error))
+        for environment, wanted in venv.measuring(places):
+            try:
+                venv.ensure(places, environment, wanted)
+            except ToolsError as error:
+                problems.append(str(error))
+    if problems and strict:
+        raise ToolsError("\n".join(problems))
+    if problems:
+        lines = "\n".join(problems)
+        print(f"{lines}\n  going on without: the validation skips what it cannot measure, and says so", flush=True)
 
 
 def bring(places: Places, tools: Iterable[Tool]) -> list[Found]:

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from rehearsal.launchers import is_ours
 from tools import OLDEST_PYTHON, acquire, gobuild, standins, venv
+from tools.acquire import Found
 from tools.places import Places
 from tools.records import Origin
-from tools.table import GO_OLDEST, LANGUAGE_HOST, PULUMI, TOOLS, Fit, Plugin
+from tools.table import GO_OLDEST, LANGUAGE_HOST, MEASURING, PULUMI, TOOLS, Fit, Plugin
+from tools.venv import Venv
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,6 +28,7 @@ class Row:
     origin: str
     path: str
     required: bool = True
+    measuring: bool = False  # needed only where the validation runs software of its own
 
     @property
     def missing(self) -> bool:
@@ -36,19 +39,17 @@ class Row:
 def examine(places: Places) -> list[Row]:
     """Look at everything."""
     found = [acquire.locate(places, tool) for tool in TOOLS]
-    rows = [
-        Row(
-            tool=one.tool.name,
-            wanted=f"{one.tool.version}{' or newer' if one.tool.fit is Fit.NEWER_MINOR else ''}",
-            found=one.version or "-",
-            origin=one.origin.value,
-            path=str(one.path) if one.path else "-",
-        )
-        for one in found
-    ]
     pulumi = next((one.path for one in found if one.tool is PULUMI and one.usable), None)
     everything = all(one.usable for one in found)
-    return [_python(), _go(places, required=not everything), *rows, *_plugins(places, pulumi), *_environments(places)]
+    return [
+        _python(),
+        _go(places, required=not everything),
+        *(_tool(one) for one in found),
+        *_plugins(places, pulumi),
+        *(_environment(one, one.files[-1]) for one in (venv.platform(places), venv.validation(places))),
+        *(_tool(acquire.locate(places, tool), measuring=True) for tool in MEASURING),
+        *(_environment(one, wanted, measuring=True) for one, wanted in venv.measuring(places)),
+    ]
 
 
 def report(places: Places, *, as_json: bool) -> int:
@@ -84,6 +85,8 @@ def footer(places: Places, rows: list[Row]) -> list[str]:
         lines.append("internet at hand: the official ones are fetched, and the stand-ins step aside.")
     if missing := [row.tool for row in rows if row.missing]:
         lines.append(f"missing: {', '.join(missing)}. Next: make tools")
+    if unmeasured := [row.tool for row in rows if row.measuring and row.origin == Origin.MISSING.value]:
+        lines.append(f"not there, but only the local validation and the tests need it: {', '.join(unmeasured)}")
     return lines
 
 
@@ -131,17 +134,26 @@ def _plugin(places: Places, name: str, wanted: str, path: str, *, official: bool
     return Row(tool=name, wanted=wanted, found="-", origin=Origin.MISSING.value, path="-")
 
 
-def _environments(places: Places) -> list[Row]:
-    rows: list[Row] = []
-    for one in (venv.platform(places), venv.validation(places)):
-        held = one.filled_by()
-        rows.append(
-            Row(
-                tool=f"environment {one.folder.name}",
-                wanted=f"{one.files[-1].name}{' or richer' if len(one.files) > 1 else ''}",
-                found=held.name if held else "-",
-                origin="installed" if held else Origin.MISSING.value,
-                path=str(one.folder) if held else "-",
-            )
-        )
-    return rows
+def _tool(one: Found, *, measuring: bool = False) -> Row:
+    return Row(
+        tool=one.tool.name,
+        wanted=f"{one.tool.version}{' or newer' if one.tool.fit is Fit.NEWER_MINOR else ''}",
+        found=one.version or "-",
+        origin=one.origin.value,
+        path=str(one.path) if one.path else "-",
+        required=not measuring,
+        measuring=measuring,
+    )
+
+
+def _environment(one: Venv, wanted: Path, *, measuring: bool = False) -> Row:
+    held = one.filled_by() if one.satisfies(wanted) else None
+    return Row(
+        tool=f"environment {one.folder.name}",
+        wanted=f"{wanted.name}{' or richer' if wanted != one.files[0] else ''}",
+        found=held.name if held else "-",
+        origin="installed" if held else Origin.MISSING.value,
+        path=str(one.folder) if held else "-",
+        required=not measuring,
+        measuring=measuring,
+    )

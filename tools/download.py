@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import platform
 import shutil
 import socket
 import sys
+import tarfile
 import threading
 import urllib.parse
 import urllib.request
@@ -22,10 +24,13 @@ OFFLINE = "KUBEFLOW_PROOF_OFFLINE"
 PROBE_SECONDS = 3.0
 _READ_SECONDS = 60.0
 _KWOK_RELEASE = "https://github.com/kubernetes-sigs/kwok/releases/download/v{version}/{name}-{system}-{machine}"
+_PROMETHEUS_RELEASE = "https://github.com/prometheus/{project}/releases/download/v{version}"
+_DIGESTS = "sha256sums.txt"
 _HOSTS = {
     Download.PULUMI_SDK: "get.pulumi.com",
     Download.KWOK_RELEASE: "github.com",
     Download.KWOKCTL: "dl.k8s.io",
+    Download.PROMETHEUS_RELEASE: "github.com",
 }
 _INSTALL = """
 import sys
@@ -75,9 +80,11 @@ def fetch(places: Places, tool: Tool) -> Origin | None:
                 _pulumi(places, tool)
             case Download.KWOK_RELEASE:
                 _kwok(places, tool)
+            case Download.PROMETHEUS_RELEASE:
+                _prometheus(places, tool)
             case Download.KWOKCTL:
                 return Origin.BY_KWOKCTL if shutil.which(tool.name) is None else None
-    except (ToolsError, OSError) as error:
+    except (ToolsError, OSError, tarfile.TarError) as error:
         print(f"  {tool.name}: the official download did not work, going on without it: {error}", flush=True)
         return None
     return Origin.OFFICIAL
@@ -97,25 +104,77 @@ def _pulumi(places: Places, tool: Tool) -> None:
 
 
 def _kwok(places: Places, tool: Tool) -> None:
-    machine = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}.get(
-        platform.machine().lower()
-    )
-    if machine is None or sys.platform not in {"linux", "darwin"}:
-        raise ToolsError(f"there is no release for {sys.platform} on {platform.machine()}")
-    url = _KWOK_RELEASE.format(version=tool.version, name=tool.name, system=sys.platform, machine=machine)
-    draft = places.cache / f"{tool.name}.{os.getpid()}.download"
-    draft.parent.mkdir(parents=True, exist_ok=True)
+    url = _KWOK_RELEASE.format(version=tool.version, name=tool.name, system=sys.platform, machine=machine())
+    draft = _draft(places, tool.name)
     with Progress(f"{tool.name} {tool.version}, official download"):
         try:
-            with urllib.request.urlopen(url, timeout=_READ_SECONDS) as answer, draft.open("wb") as file:  # noqa: S310 - a constant https address
-                shutil.copyfileobj(answer, file)
-            draft.chmod(0o755)
-            says = parse(output([str(draft), *tool.ask]) or "")
-            if says is None or not tool.fits(says):
-                raise ToolsError(f"{url} is not {tool.name} {tool.version}")
-            place(draft, places.bin / tool.name)
+            _download(url, draft)
+            _place_checked(places, tool, draft, url)
         finally:
             draft.unlink(missing_ok=True)
+
+
+def _prometheus(places: Places, tool: Tool) -> None:
+    """Take one program out of a release's archive. The next one finds the archive in the cache."""
+    stem = f"{tool.family}-{tool.version}.{sys.platform}-{machine()}"
+    release = _PROMETHEUS_RELEASE.format(project=tool.family, version=tool.version)
+    archive = places.cache / f"{stem}.tar.gz"
+    draft = _draft(places, tool.name)
+    with Progress(f"{tool.name} {tool.version}, official download"):
+        try:
+            if not archive.exists():
+                _download(f"{release}/{archive.name}", draft)
+                _compare(draft, archive.name, f"{release}/{_DIGESTS}")
+                draft.replace(archive)
+            with tarfile.open(archive) as packed, draft.open("wb") as file:
+                member = packed.extractfile(f"{stem}/{tool.name}")
+                if member is None:
+                    raise ToolsError(f"{archive.name} holds no program {tool.name}")
+                shutil.copyfileobj(member, file)
+            _place_checked(places, tool, draft, archive.name)
+        except (KeyError, tarfile.TarError):
+            archive.unlink(missing_ok=True)
+            raise ToolsError(f"{archive.name} is not what it should be, and is deleted") from None
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def machine() -> str:
+    """This machine as releases of Go programs name it."""
+    name = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine().lower())
+    if name is None or sys.platform not in {"linux", "darwin"}:
+        raise ToolsError(f"there is no release for {sys.platform} on {platform.machine()}")
+    return name
+
+
+def _draft(places: Places, name: str) -> Path:
+    places.cache.mkdir(parents=True, exist_ok=True)
+    return places.cache / f"{name}.{os.getpid()}.download"
+
+
+def _download(url: str, target: Path) -> None:
+    with urllib.request.urlopen(url, timeout=_READ_SECONDS) as answer, target.open("wb") as file:  # noqa: S310 - a constant https address
+        shutil.copyfileobj(answer, file)
+
+
+def _compare(file: Path, name: str, digests: str) -> None:
+    """The digest of a file against the release's own list: it tells a broken transfer, not a forged release."""
+    with urllib.request.urlopen(digests, timeout=_READ_SECONDS) as answer:  # noqa: S310 - a constant https address
+        lines = str(answer.read(), "ascii").splitlines()
+    listed = {words[1]: words[0] for line in lines if len(words := line.split()) > 1}
+    with file.open("rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    if listed.get(name) != found:
+        raise ToolsError(f"{name}: expected sha256 {listed.get(name, 'in the list of the release')}, found {found}")
+
+
+def _place_checked(places: Places, tool: Tool, draft: Path, source: str) -> None:
+    """Put a program into its place once it has said that it is what was asked for."""
+    draft.chmod(0o755)
+    says = parse(output([str(draft), *tool.ask]) or "")
+    if says is None or not tool.fits(says):
+        raise ToolsError(f"{source} is not {tool.name} {tool.version}")
+    place(draft, places.bin / tool.name)
 
 
 def place(source: Path, target: Path) -> None:

@@ -78,7 +78,17 @@ def down(places: Places) -> int:
         else:
             shutil.rmtree(places.state, ignore_errors=True)
             places.passphrase.unlink(missing_ok=True)
-    kept = [folder for folder in (places.bin, places.venv, places.validation_venv) if folder.exists()]
+    kept = [
+        folder
+        for folder in (
+            places.bin,
+            places.venv,
+            places.validation_venv,
+            places.models_venv,
+            places.envoy_venv,
+        )
+        if folder.exists()
+    ]
     print(f"down. Kept for the next time: {', '.join(map(places.relative, kept)) or 'nothing'}")
     return 0
 
@@ -89,6 +99,7 @@ def _bring_tools(places: Places) -> None:
     for one in (venv.platform(places), venv.validation(places)):
         venv.ensure(places, one, one.files[-1])
     found = acquire.install(places)
+    acquire.install_measuring(places, strict=False)
     origins = sorted({one.origin.value for one in found})
     print(
         f"  tools: done in {time.monotonic() - begun:.1f} s ({len(found)} programs: {', '.join(origins)})", flush=True

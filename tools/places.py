@@ -67,6 +67,16 @@ class Places:
         """The environment of the workloads runner."""
         return self.root / ".venv-validation"
 
+    @property
+    def models_venv(self) -> Path:
+        """What the validation trains and serves models with on this machine."""
+        return self.root / ".venv-models"
+
+    @property
+    def envoy_venv(self) -> Path:
+        """The gateway that the validation measures on this machine."""
+        return self.root / ".venv-envoy"
+
     def relative(self, path: Path) -> str:
         """A path as a person in the checkout would type it."""
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)

@@ -18,6 +18,7 @@ class Download(Enum):
     PULUMI_SDK = "pulumi"  # the Pulumi SDK in .venv installs its own command line
     KWOK_RELEASE = "kwok"  # one file per program in the release
     KWOKCTL = "kwokctl"  # kwokctl fetches the control plane it starts
+    PROMETHEUS_RELEASE = "prometheus"  # an archive with several programs, beside it a list of digests
 
 
 class Fit(Enum):
@@ -84,6 +85,37 @@ def _kwok(name: str) -> Tool:
     )
 
 
+def _measuring(name: str, version: str, *, project: str, module: str, tags: str = "") -> Tool:
+    """A program of the Prometheus project; the version that it prints is put into it by the linker."""
+    return Tool(
+        name=name,
+        version=version,
+        fit=Fit.NEWER_MINOR,
+        ask=("--version",),
+        download=Download.PROMETHEUS_RELEASE,
+        family=project,
+        package=f"{module}/cmd/{name}",
+        tags=tags,
+        defines=(f"github.com/prometheus/common/version.Version={version}",),
+    )
+
+
+def _prometheus(name: str) -> Tool:
+    """Its Go module of version 0.313.0 is release 3.13.0.
+
+    Built here it finds targets in files and in its settings only: the service discovery of twenty clouds is most of
+    what there would be to compile.
+    """
+    module = "github.com/prometheus/prometheus"
+    return _measuring(name, "3.13.0", project="prometheus", module=module, tags="remove_all_sd")
+
+
+def _alertmanager(name: str) -> Tool:
+    """No newer one: from 0.32 on, the Go module lacks the files of the web pages, and does not build."""
+    module = "github.com/prometheus/alertmanager"
+    return _measuring(name, "0.31.1", project="alertmanager", module=module)
+
+
 PULUMI = Tool(
     name="pulumi",
     version="3.255.0",
@@ -117,6 +149,9 @@ TOOLS = (
     # kwokctl asks the API server with it, and so does the reader of the README: any 1.x can
     _kubernetes("kubectl", "version", "--client", fit=Fit.SAME_MAJOR),
 )
+
+# What the validation and the tests measure with on this machine; no stack in a cluster needs them.
+MEASURING = (_prometheus("prometheus"), _prometheus("promtool"), _alertmanager("alertmanager"), _alertmanager("amtool"))
 
 # The official Python language host comes with an official pulumi; plugins are released on their own.
 LANGUAGE_HOST = "pulumi-language-python"

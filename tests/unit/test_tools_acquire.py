@@ -1,9 +1,12 @@
 """Where tools come from: the order, builds that are interrupted, and what a machine without anything is told."""
 
+import hashlib
 import json
 import os
 import shutil
 import socket
+import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,10 +15,10 @@ import pytest
 from rehearsal.launchers import CLOUD_PROVIDERS, KUBERNETES_PROVIDER
 from rehearsal.launchers import LANGUAGE_HOST as LAUNCHERS
 from rehearsal.launchers import install as write_launchers
-from tools import acquire, download, gobuild, records, standins
+from tools import acquire, download, gobuild, records, standins, venv
 from tools.places import Places, ToolsError
 from tools.records import Origin, Record
-from tools.table import TOOLS, Download, Fit, Tool
+from tools.table import MEASURING, TOOLS, Download, Fit, Tool
 
 HELLO = """package main
 
@@ -256,3 +259,62 @@ def test_with_the_internet_the_engine_fetches_the_plugins_of_the_installed_sdks(
     standins.settle(places, pulumi, acquire.system_path(places))
     assert asked.read_text(encoding="utf-8") == "plugin install resource random 4.21.4\n"
     assert standins.in_use(places) == ["pulumi-resource-kubernetes"]
+
+
+def release(folder: Path, tool: Tool, prints: str) -> Path:
+    """What the Prometheus project publishes: an archive with a folder in it, and a list of digests."""
+    machine = f"{tool.family}-{tool.version}.{sys.platform}-{download.machine()}"
+    program(folder / machine, tool.name, prints)
+    archive = folder / f"{machine}.tar.gz"
+    with tarfile.open(archive, "w:gz") as packed:
+        packed.add(folder / machine, machine)
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    (folder / "sha256sums.txt").write_text(f"{digest}  {archive.name}\n", encoding="ascii")
+    return archive
+
+
+@pytest.fixture
+def measuring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tool:
+    folder = (tmp_path / "release").as_uri()
+    monkeypatch.setattr(download, "_PROMETHEUS_RELEASE", folder)
+    return next(one for one in MEASURING if one.name == "promtool")
+
+
+def test_a_program_is_taken_out_of_a_release(tmp_path: Path, places: Places, measuring: Tool) -> None:
+    release(tmp_path / "release", measuring, f"promtool, version {measuring.version}")
+    assert download.fetch(places, measuring) is Origin.OFFICIAL
+    assert (places.bin / "promtool").stat().st_mode & 0o111
+
+
+def test_a_release_that_is_not_what_its_list_says_is_refused(
+    tmp_path: Path, places: Places, measuring: Tool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = release(tmp_path / "release", measuring, f"promtool, version {measuring.version}")
+    with archive.open("ab") as file:
+        file.write(b"more")
+    assert download.fetch(places, measuring) is None
+    assert "expected sha256" in capsys.readouterr().out
+    assert not places.bin.exists()
+    assert not list(places.cache.iterdir())
+
+
+def test_a_release_of_another_version_is_refused(
+    tmp_path: Path, places: Places, measuring: Tool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    release(tmp_path / "release", measuring, "promtool, version 2.42.0")
+    assert download.fetch(places, measuring) is None
+    assert f"is not promtool {measuring.version}" in capsys.readouterr().out
+
+
+def test_everything_that_measures_and_cannot_be_had_is_told_at_once(
+    places: Places, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*arguments: object) -> list[acquire.Found]:
+        raise ToolsError(f"no {getattr(arguments[1], 'name', 'programs')}")
+
+    monkeypatch.setattr(acquire, "bring", refuse)
+    monkeypatch.setattr(venv, "ensure", refuse)
+    with pytest.raises(ToolsError, match="no programs\nno models\nno envoy"):
+        acquire.install_measuring(places, strict=True)
+    acquire.install_measuring(places, strict=False)
+    assert "no programs\nno models\nno envoy\n  going on without" in capsys.readouterr().out

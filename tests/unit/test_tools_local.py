@@ -205,10 +205,25 @@ def test_what_is_missing_is_named_with_the_next_command(places: Places) -> None:
     assert doctor.footer(places, rows) == ["missing: etcd. Next: make tools"]
 
 
+def test_what_only_measures_is_no_reason_to_fail(places: Places) -> None:
+    row = Row(tool="prometheus", wanted="3.13.0", found="-", origin="missing", path="-", required=False, measuring=True)
+    assert not row.missing
+    assert doctor.footer(places, [row]) == [
+        "not there, but only the local validation and the tests need it: prometheus"
+    ]
+
+
+def test_pytorch_is_left_out_where_the_user_says_so(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(venv.TORCH, raising=False)
+    assert [wanted.name for _, wanted in venv.measuring(places)] == ["models-torch.txt", "envoy.txt"]
+    monkeypatch.setenv(venv.TORCH, "0")
+    assert [wanted.name for _, wanted in venv.measuring(places)] == ["models.txt", "envoy.txt"]
+
+
 def test_a_bare_machine_fails_the_report(
     places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for family in ("pulumi", "kwok", "etcd", "kubernetes"):
+    for family in ("pulumi", "kwok", "etcd", "kubernetes", "prometheus", "alertmanager"):
         module = places.root / "tools" / "go" / family
         module.mkdir(parents=True)
         (module / "go.mod").touch()
@@ -216,6 +231,7 @@ def test_a_bare_machine_fails_the_report(
     monkeypatch.setenv("PATH", str(tmp_path))
     assert doctor.report(places, as_json=True) == 1
     origins = {row["tool"]: row["origin"] for row in json.loads(capsys.readouterr().out)}
+    assert origins["prometheus"] == origins["environment .venv-envoy"] == "missing"
     assert origins["pulumi"] == origins["pulumi-language-python"] == origins["environment .venv"] == "missing"
 
 
