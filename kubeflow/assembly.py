@@ -15,7 +15,7 @@ import pulumi
 
 from infra.contract import Binding, Capability, Cluster, Secrets
 from infra.objects import Document, document
-from kubeflow import autoscaling, gateway, gpu, login, mesh, observability, profiles, queues, quotas
+from kubeflow import admission, autoscaling, gateway, gpu, login, mesh, observability, profiles, queues, quotas
 from kubeflow.contract import PlatformSpec
 from kubeflow.distribution.table import CURRENT
 from kubeflow.install import Source, conflicts, images, open_crds, placement, secrets
@@ -40,6 +40,7 @@ class Site:
     spec: PlatformSpec
     cluster: Cluster
     source: Source
+    exempted: tuple[admission.Exempted, ...]  # accepted violations of rules that the API server keeps
     config: Secrets = field(repr=False)  # secret configuration keys
     values: Mapping[str, pulumi.Output[str]] = field(repr=False)  # generated
     hashes: Mapping[str, pulumi.Output[str]] = field(repr=False)  # of people's passwords, by address
@@ -80,7 +81,8 @@ class Site:
     def stack(self) -> observability.Stack:
         """The monitoring."""
         block = self.cluster.storage.block
-        return observability.Stack(spec=self.spec.monitoring, storage_class=block, installed=self.families)
+        facts = observability.of(self.cluster, self.spec.tenants, self.families, self.spec.monitoring)
+        return observability.Stack(spec=self.spec.monitoring, storage_class=block, installed=self.families, facts=facts)
 
     @property
     def data(self) -> DataServices:
@@ -134,6 +136,8 @@ def assemble(site: Site, bindings: Mapping[identity.Account, Binding]) -> Assemb
         images.check(site.spec.images, CURRENT, everything, site.pulls.digests)
     except (InstallError, images.ImagesError) as error:
         raise pulumi.RunError(f"platform: {error}") from error
+    if site.stack.facts is not None:
+        _refuse(observability.problems(site.stack.facts), "monitoring names what is not there")
     if site.source.names and not site.source.missing:
         _refuse(gpu.conflicts(site.cluster.accelerator, everything), "each part of the GPU software has one owner")
     _refuse(published_credentials(upstream.objects), "these objects hold passwords that upstream publishes")
@@ -183,6 +187,10 @@ def _changes(site: Site, bindings: Mapping[identity.Account, Binding]) -> tuple[
 def _own(site: Site, fences: network.Fences) -> Iterator[Planned]:
     """What the platform adds, whatever upstream's objects are."""
     spec, cluster, installed = site.spec, site.cluster, site.families
+    mirrors = tuple(spec.images.mirrors.values())
+    yield from admission.objects(
+        admission.Guarded(spec=spec.admission, people=site.people, mirrors=mirrors, exempted=site.exempted)
+    )
     yield from network.policies(fences)
     yield from secrets.additions(site.source.names, site.values)
     yield from site.data.objects()
@@ -193,7 +201,7 @@ def _own(site: Site, fences: network.Fences) -> Iterator[Planned]:
         yield from gpu.objects(spec.gpu, cluster.accelerator, cluster.pools)
     yield from queues.objects(spec.queues, spec.tenants, cluster.pools, cluster.accelerator, installed)
     yield from observability.monitors(installed, tuple(spec.tenants))
-    yield from observability.objects(site.stack)
+    yield from observability.objects(site.stack, site.config)
 
 
 def _finished(site: Site, item: Planned) -> Planned:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pulumi
 
@@ -12,6 +13,7 @@ from infra.contract import METADATA_ADDRESSES
 
 from .distribution import table
 from .install.source import DEFAULT_COMPONENTS
+from .spec.admission import AdmissionSpec
 from .spec.autoscaling import AutoscalingSpec
 from .spec.components import ExistingSpec
 from .spec.data import DataSpec
@@ -67,6 +69,9 @@ class PlatformSpec:
     autoscaling: AutoscalingSpec = field(default=AutoscalingSpec(), metadata={"help": "copies of models and gateways"})
     data: DataSpec = field(default=DataSpec(), metadata={"help": "databases, object stores and data services"})
     monitoring: MonitoringSpec = field(default=MonitoringSpec(), metadata={"help": "metrics, logs and traces"})
+    admission: AdmissionSpec = field(
+        default=AdmissionSpec(), metadata={"help": "rules that the API server keeps in tenants' namespaces"}
+    )
 
     def __post_init__(self) -> None:
         """Refuse tenants whose namespace belongs to somebody else, and components that no release has."""
@@ -96,6 +101,8 @@ class Platform:
     tenants: Mapping[str, Tenant]
     priority_classes: Mapping[str, int]
     components: tuple[str, ...]  # of upstream that are installed
+    described: Mapping[str, Any]  # addresses, mesh, images, drawings, as the stack outputs hold them; plain
+    monitoring: Mapping[str, Any]  # what dashboards and alerts are made from; plain
     left_out: tuple[str, ...]  # objects of these components that this cluster cannot use, as component/kind/name
     logins: Mapping[str, pulumi.Output[str]] = field(repr=False)  # generated passwords of people, by address; secret
     ready: tuple[pulumi.Resource, ...] = field(repr=False)

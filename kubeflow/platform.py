@@ -8,9 +8,11 @@ import pulumi
 
 from infra.contract import Capability, Cluster, Secrets
 
-from . import gpu, install, login, priorities
+from . import gpu, install, login, observability, priorities
+from .admission import Exempted
 from .assembly import Assembly, Site, assemble
 from .contract import Platform, PlatformSpec
+from .described import described
 from .generated import GeneratedSecrets, GeneratedSecretsArgs
 from .install import open_crds
 from .install import secrets as published
@@ -26,6 +28,7 @@ class PlatformArgs:
     spec: PlatformSpec
     cluster: Cluster
     secrets: Secrets = field(repr=False)
+    exempted: tuple[Exempted, ...] = ()  # accepted violations of rules that the API server keeps
 
 
 class KubeflowPlatform(pulumi.ComponentResource):
@@ -45,7 +48,13 @@ class KubeflowPlatform(pulumi.ComponentResource):
         generated = GeneratedSecretsArgs(values=values, people=people, rotation=spec.login.rotation)
         made = GeneratedSecrets("generated", generated, own)
         site = Site(
-            spec=spec, cluster=cluster, source=chosen, config=args.secrets, values=made.values, hashes=made.hashes
+            spec=spec,
+            cluster=cluster,
+            source=chosen,
+            exempted=args.exempted,
+            config=args.secrets,
+            values=made.values,
+            hashes=made.hashes,
         )
         bindings = {
             (space, account): cluster.identity.bind(space, account, grants, own)
@@ -61,6 +70,8 @@ class KubeflowPlatform(pulumi.ComponentResource):
             tenants={tenant: component.tenant for tenant, component in tenants.items()},
             priority_classes={name: value for name, (value, _) in priorities.CLASSES.items()} if needed else {},
             components=tuple(chosen.distribution.components),
+            described=described(site, assembly),
+            monitoring=observability.described(spec.monitoring),
             left_out=(*reasons, *assembly.plan.left_out),
             logins=made.passwords,
             ready=(*classes, *installed, *(part for one in tenants.values() for part in one.tenant.ready)),

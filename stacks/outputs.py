@@ -38,9 +38,11 @@ class Outputs:
                 "standins": [] if Capability.CONTAINERS in cluster.capabilities else [SIMULATED_NODES],
                 "cluster": _cluster(cluster),
                 "platform": _platform(platform),
+                "monitoring": dict(platform.monitoring),
                 "validation": {
                     "disruptive": validation.disruptive,
                     "required": dict(validation.required),
+                    "thresholds": dict(validation.thresholds),
                     "timeoutSeconds": validation.timeout_seconds,
                 },
             },
@@ -112,4 +114,5 @@ def _platform(platform: Platform) -> dict[str, Any]:
         "priorityClasses": dict(platform.priority_classes),
         "components": list(platform.components),
         "leftOut": list(platform.left_out),
+        **platform.described,
     }

@@ -9,6 +9,7 @@ import pulumi
 from infra.contract import ClusterSpec
 from infra.provision import provision
 from kubeflow import gpu, install
+from kubeflow.admission import Exempted
 from kubeflow.platform import KubeflowPlatform, PlatformArgs
 
 from .decode import SettingsError
@@ -24,7 +25,8 @@ def main() -> None:
     chosen = install.expanded(settings.platform.components)
     install.source(chosen, needed=not settings.platform.allow_absent)  # told before the first resource
     cluster = provision(_with_labels(settings), config.require_secret)
-    args = PlatformArgs(spec=settings.platform, cluster=cluster, secrets=config.require_secret)
+    exempted = tuple(Exempted(rule=one.rule, resource=one.resource) for one in settings.policies.exemptions)
+    args = PlatformArgs(spec=settings.platform, cluster=cluster, secrets=config.require_secret, exempted=exempted)
     platform = KubeflowPlatform("kubeflow", args, pulumi.ResourceOptions(providers=[cluster.provider]))
     Outputs.of(cluster, platform.platform, settings.validation).export()
 

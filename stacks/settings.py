@@ -22,6 +22,10 @@ class ValidationSpec:
         default_factory=dict[str, bool],
         metadata={"help": "criteria by id that are required (true) or optional (false), against the catalog's default"},
     )
+    thresholds: Mapping[str, float] = field(
+        default_factory=dict[str, float],
+        metadata={"help": "limits by criterion, against the catalog's; `python -m workloads list` shows both"},
+    )
     timeout_seconds: int = field(
         default=60, metadata={"help": "longest wait for one effect of a check, in seconds", "min": 1, "max": 3600}
     )
@@ -51,9 +55,13 @@ class PolicyExemption:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PolicySettings:
-    """How the policy pack judges this stack; the program itself never reads it."""
+    """How the policy pack judges this stack; the program reads only what the API server, too, is to accept."""
 
     production: bool = field(default=False, metadata={"help": "rules for production, too: deletion protection"})
+    upstream: bool = field(
+        default=False,
+        metadata={"help": "accept what upstream's own objects need, as policies/upstream.json lists it with reasons"},
+    )
     exemptions: tuple[PolicyExemption, ...] = field(default=(), metadata={"help": "accepted violations"})
 
 

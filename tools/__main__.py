@@ -6,7 +6,8 @@ import argparse
 import sys
 
 from tools import acquire, doctor, environment, lifecycle, venv
-from tools.places import ROOT, Places, ToolsError
+from tools.places import ROOT, Places, ToolsError, exclusive
+from tools.table import CONTROLLERS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -28,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     looking.add_argument("--json", action="store_true", help="for programs")
     printing = verbs.add_parser("env", help='print shell variables: eval "$(python3 -m tools env)"')
     printing.add_argument("--local", action="store_true", help="as for the local stack, wherever other stacks are kept")
+    verbs.add_parser("controllers", help="build upstream's controllers, which the tests run on the local control plane")
     verbs.add_parser("up", help="local cluster, platform and validation, from nothing or from wherever it stands")
     verbs.add_parser("down", help="undo `up`; the tools and the Python environments stay")
     return top
@@ -58,6 +60,9 @@ def main() -> int:
                 code = doctor.report(places, as_json=asked.json)
             case "env":
                 print(environment.shell(environment.variables(places, local=asked.local)))
+            case "controllers":
+                with exclusive(places.tools / "lock", "python -m tools controllers"):
+                    acquire.bring(places, CONTROLLERS)
             case "up":
                 code = lifecycle.up(places)
             case _:

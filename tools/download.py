@@ -69,7 +69,8 @@ def reachable(host: str, port: int = 443) -> bool:
 
 def possible(tool: Tool) -> bool:
     """Whether an official download of a tool is worth a try."""
-    return not offline() and reachable(_HOSTS[tool.download])
+    host = _HOSTS.get(tool.download)
+    return host is not None and not offline() and reachable(host)
 
 
 def fetch(places: Places, tool: Tool) -> Origin | None:
@@ -84,6 +85,8 @@ def fetch(places: Places, tool: Tool) -> Origin | None:
                 _prometheus(places, tool)
             case Download.KWOKCTL:
                 return Origin.BY_KWOKCTL if shutil.which(tool.name) is None else None
+            case Download.NONE:
+                return None
     except (ToolsError, OSError, tarfile.TarError) as error:
         print(f"  {tool.name}: the official download did not work, going on without it: {error}", flush=True)
         return None

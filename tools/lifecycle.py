@@ -16,6 +16,7 @@ from tools.places import Places, ToolsError, exclusive
 from tools.run import follow, tail
 
 MANIFESTS = "KUBEFLOW_PROOF_MANIFESTS"  # a folder with rendered upstream YAML, for machines without a network
+_REFUSED = 1  # exit code of a validation that was made, and not passed
 _ENV = 'eval "$(python3 -m tools env --local)"'
 
 
@@ -47,7 +48,7 @@ def up(places: Places) -> int:
             _bring_tools(places)
             _bring_distribution(places)
             _bring_platform(places)
-            _run(places, _validation(places))
+            judged = _judge(places)
         except StepError as error:
             return error.code
     print(f"\nup in {time.monotonic() - begun:.0f} s. Where to look next:")
@@ -55,7 +56,7 @@ def up(places: Places) -> int:
     print(f"  {_ENV} && pulumi stack output --stack {STACK}")
     print(f"  evidence of the validation: the folder named above; logs: {places.relative(places.logs)}")
     print("  repeat the validation: make validate; undo everything: make down")
-    return 0
+    return judged
 
 
 def down(places: Places) -> int:
@@ -217,14 +218,24 @@ def _sync(places: Places, *source: str) -> Step:
     )
 
 
-def _validation(places: Places) -> Step:
+def _judge(places: Places) -> int:
+    """Validate, and report about it whatever came of it; a run that did not even start has nothing to report."""
+    try:
+        _run(places, _workloads(places, "validation", "runs the checks and judges them by their criteria", "run"))
+        judged = 0
+    except StepError as error:
+        if error.code != _REFUSED:
+            raise
+        judged = error.code
+    latest = ("--run", "out/validation/latest")
+    _run(places, _workloads(places, "report", "writes the final report and the portal", "report", *latest))
+    return judged
+
+
+def _workloads(places: Places, name: str, does: str, verb: str, *more: str) -> Step:
     python = str(places.validation_venv / "bin" / "python")
-    return Step(
-        name="validation",
-        does="runs the checks and judges them by their criteria",
-        command=(python, "-m", "workloads", "run", "--stack", STACK),
-        shows=lambda _line: True,
-    )
+    command = (python, "-m", "workloads", verb, "--stack", STACK, *more)
+    return Step(name=name, does=does, command=command, shows=lambda _line: True)
 
 
 def _run(places: Places, step: Step) -> None:

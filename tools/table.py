@@ -18,6 +18,7 @@ class Download(Enum):
     PULUMI_SDK = "pulumi"  # the Pulumi SDK in .venv installs its own command line
     KWOK_RELEASE = "kwok"  # one file per program in the release
     KWOKCTL = "kwokctl"  # kwokctl fetches the control plane it starts
+    NONE = "none"  # upstream releases images only
     PROMETHEUS_RELEASE = "prometheus"  # an archive with several programs, beside it a list of digests
 
 
@@ -152,6 +153,37 @@ TOOLS = (
 
 # What the validation and the tests measure with on this machine; no stack in a cluster needs them.
 MEASURING = (_prometheus("prometheus"), _prometheus("promtool"), _alertmanager("alertmanager"), _alertmanager("amtool"))
+
+
+def _controller(name: str, version: str, *, family: str, package: str) -> Tool:
+    return Tool(
+        name=name,
+        version=version,
+        fit=Fit.SAME_MINOR,
+        ask=("--version",),
+        download=Download.NONE,
+        family=family,
+        package=package,
+    )
+
+
+# Upstream's own controllers: processes beside the local control plane that prove what the validation creates.
+CONTROLLERS = (
+    _controller(
+        "training-operator",
+        "1.9.2",
+        family="training-operator",
+        package="github.com/kubeflow/training-operator/cmd/training-operator.v1",
+    ),
+    _controller("kserve-controller-manager", "0.16.0", family="kserve", package="github.com/kserve/kserve/cmd/manager"),
+    _controller("jobset-controller-manager", "0.10.1", family="jobset", package="sigs.k8s.io/jobset"),
+    _controller(
+        "trainer-controller-manager",
+        "2.1.0",
+        family="trainer",
+        package="github.com/kubeflow/trainer/v2/cmd/trainer-controller-manager",
+    ),
+)
 
 # The official Python language host comes with an official pulumi; plugins are released on their own.
 LANGUAGE_HOST = "pulumi-language-python"

@@ -1,4 +1,4 @@
-"""Command line: `run` judges a stack and writes the evidence, `list` shows what can be judged.
+"""Command line: `run` judges a stack and writes the evidence; the other commands tell about it.
 
 Exit code 0: every required criterion passed. 1: not so, or interrupted. 2: the run could not start.
 """
@@ -9,17 +9,19 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from workloads import report, runner, snapshot, source
+from workloads import report, runner, session, source
 from workloads.api import Api, UnreachableError
-from workloads.catalog import CATALOG, Criterion, UnknownCriterionError, required_ids, select
-from workloads.cluster import Visit
-from workloads.contract import OutputsError, Target
+from workloads.catalog import CATALOG, FixedThresholdError, UnknownCriterionError, select
+from workloads.contract import OutputsError
+from workloads.criterion import SHARE, Backend, Criterion
+from workloads.profile import PROFILES, QUICK
+from workloads.report import command, compare
+from workloads.topology import TopologyError
 
 ACCEPTED, REFUSED, NOT_STARTED = 0, 1, 2
 LOG_WIDTH = 160  # of a table that is written to a file or a pipe
@@ -28,72 +30,95 @@ LOG_WIDTH = 160  # of a table that is written to a file or a pipe
 def main(argv: Sequence[str]) -> int:
     """Run one command."""
     options = _options(argv)
-    if options.command == "list":
-        _list()
-        return ACCEPTED
     try:
-        criteria = select(options.only)
-        target = source.from_file(options.outputs) if options.outputs else source.from_stack(options.stack)
-        required = required_ids(target) | set(options.only)
-        api = Api.from_kubeconfig(target.kubeconfig)
-    except (OutputsError, UnknownCriterionError, UnreachableError) as error:
+        if hasattr(options, "handler"):
+            return options.handler(options)
+        return {"list": _list, "run": _run, "show": _show, "compare": _compare}[options.command](options)
+    except (
+        FixedThresholdError,
+        OutputsError,
+        UnknownCriterionError,
+        UnreachableError,
+        report.ReportError,
+        session.ResumeError,
+        TopologyError,
+    ) as error:
         print(error, file=sys.stderr)
         return NOT_STARTED
+
+
+def _run(options: argparse.Namespace) -> int:
+    criteria = select(options.only)
+    outputs = source.from_file(options.outputs) if options.outputs else source.from_stack(options.stack)
+    terminal = Console(stderr=True)
+    wanted = session.Wanted(
+        stack=options.stack,
+        target=outputs.target,
+        outputs=outputs.body,
+        criteria=criteria,
+        selected=tuple(options.only),
+        profile=PROFILES[options.profile],
+        backends=options.backend or session.backends(outputs.target),
+        out=options.out,
+        standins=(*outputs.target.standins, *(() if options.outputs else source.engine_standins())),
+        resume=options.resume,
+        say=lambda line: terminal.print(line, markup=False, highlight=False),
+    )
+    api = Api.from_kubeconfig(outputs.target.kubeconfig)
     try:
-        return _run(options, criteria, target, required, api)
-    except UnreachableError as error:
-        print(error, file=sys.stderr)
-        return NOT_STARTED
+        folder, content, results = session.run(wanted, api)
     except KeyboardInterrupt:
-        print("interrupted: what the run created is removed, nothing is reported", file=sys.stderr)
+        print("interrupted: what the run created is removed; `--resume` goes on", file=sys.stderr)
         return REFUSED
     finally:
         api.close()
-
-
-def _run(
-    options: argparse.Namespace, criteria: tuple[Criterion, ...], target: Target, required: frozenset[str], api: Api
-) -> int:
-    terminal = Console(stderr=True)
-
-    def say(line: str) -> None:
-        terminal.print(line, markup=False, highlight=False)
-
-    started = datetime.now(tz=UTC)
-    name = started.strftime("%Y%m%dT%H%M%S.%fZ")
-    with Visit(api, run=name, timeout_seconds=target.rules.timeout_seconds) as visit:
-        seen = visit.watch(lambda: snapshot.take(api, target), lambda now: not now.unready)
-        if seen.unready:
-            say(f"not ready after {target.rules.timeout_seconds} s: {', '.join(seen.unready)}")
-        results = runner.run(criteria, target, visit, required=required, progress=say)
-    content = report.document(
-        report.Record(
-            stack=options.stack,
-            standins=(*seen.standins(target.standins), *(() if options.outputs else source.engine_standins())),
-            started=started,
-            finished=datetime.now(tz=UTC),
-            snapshot=seen,
-            selected=tuple(options.only),
-            results=tuple(results),
-        )
-    )
-    folder = report.write(options.out, content, name=name)
-    screen = Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
-    screen.print(report.table(content))
-    for one in content["standins"] or ["nothing"]:
-        screen.print(f"Simulated: {one}", markup=False, highlight=False)
-    screen.print(f"Evidence: {folder}", markup=False, highlight=False)
+    _tell(content, folder)
     return ACCEPTED if runner.accepted(results) else REFUSED
 
 
-def _list() -> None:
+def _tell(content: report.Document, folder: Path) -> None:
+    screen = Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
+    screen.print(content["measured"], markup=False, highlight=False)
+    screen.print(report.table(content))
+    for name in ("report.html", "report.md", "result.json"):
+        screen.print(f"Evidence: {folder / name}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _list(_: argparse.Namespace) -> int:
     made = Table()
-    for heading in ("criterion", "requirement", "required", "disruptive", "needs"):
+    for heading in ("criterion", "requirement", "limit", "required", "measured", "needs"):
         made.add_column(heading, no_wrap=heading == "criterion")
     for one in CATALOG:
+        limit = "all claims hold" if one.unit == SHARE else f"{one.threshold:g} {one.unit}"
         needs = ", ".join(need.said for need in one.needs)
-        made.add_row(one.id, one.title, "yes" if one.required else "no", "yes" if one.disruptive else "no", needs)
+        required = "yes" if one.required else "no"
+        made.add_row(one.id, one.title, limit, required, _ways(one), needs)
     Console(width=None if sys.stdout.isatty() else LOG_WIDTH).print(made)
+    return ACCEPTED
+
+
+def _ways(one: Criterion) -> str:
+    ways = [
+        *(["cluster, disruptive" if one.disruptive else "cluster"] if one.cluster else []),
+        *(["process"] if one.process else []),
+    ]
+    return " or ".join(ways) or f"not yet: {one.unmeasured}"
+
+
+def _show(options: argparse.Namespace) -> int:
+    run = report.read(options.run)
+    _tell(run.to_json(), options.run)
+    return ACCEPTED
+
+
+def _compare(options: argparse.Namespace) -> int:
+    runs = [report.read(one) for one in options.runs]
+    if options.html:
+        options.html.write_text(compare.as_page(runs), encoding="utf-8")
+        print(f"written: {options.html}")
+    else:
+        print(compare.as_markdown(runs))
+    return ACCEPTED
 
 
 def _options(argv: Sequence[str]) -> argparse.Namespace:
@@ -107,11 +132,33 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
         "--only", type=_ids, default=(), metavar="ID,...", help="run and require these criteria; no acceptance"
     )
     run.add_argument("--outputs", type=Path, help="read the stack's outputs from this file instead of the engine")
+    run.add_argument("--profile", choices=tuple(PROFILES), default=QUICK.name, help="how long and hard to measure")
+    run.add_argument(
+        "--backend",
+        type=_backends,
+        metavar="cluster,process",
+        help="where to measure: the stack's cluster, or the same software on this machine; "
+        "default: the cluster, and this machine where the cluster runs no containers",
+    )
+    run.add_argument("--resume", action="store_true", help="go on with the latest run, if it was interrupted")
+    show = commands.add_parser("show", help="tell about a run once more")
+    show.add_argument("run", type=Path, help="its folder, for example out/validation/latest")
+    more = commands.add_parser("compare", help="lay runs side by side, with the noise of each figure")
+    more.add_argument("runs", type=Path, nargs="+", help="their folders")
+    more.add_argument("--html", type=Path, help="write a page instead of printing Markdown")
+    command.register(commands)
     return parser.parse_args(argv)
 
 
 def _ids(text: str) -> tuple[str, ...]:
     return tuple(filter(None, (part.strip() for part in text.split(","))))
+
+
+def _backends(text: str) -> frozenset[Backend]:
+    try:
+        return frozenset(Backend(name) for name in _ids(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}; allowed: cluster, process") from error
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from urllib3.exceptions import HTTPError
 
 REQUEST_SECONDS = 30
 
+_MOST_TEXT = 16_000  # characters kept of an answer that is no JSON, such as a log
+
 Json = dict[str, Any]
 
 
@@ -135,7 +137,7 @@ class Api:
 
 
 def amount(text: object) -> Decimal:
-    """A quantity such as 64Gi or 500m, in base units."""
+    """A quantity such as 64Gi or 1500m, in base units."""
     return cast("Decimal", cast("Any", quantities).parse_quantity(text))
 
 
@@ -144,4 +146,4 @@ def _decoded(text: bytes) -> Json:
         body: object = json.loads(text)
     except ValueError:
         body = None
-    return cast("Json", body) if isinstance(body, dict) else {"message": text.decode(errors="replace")[:500]}
+    return cast("Json", body) if isinstance(body, dict) else {"message": text.decode(errors="replace")[:_MOST_TEXT]}

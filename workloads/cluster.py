@@ -13,14 +13,13 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from workloads.api import Answer, Api, Json, UnexpectedAnswerError
+from workloads.backends.cluster import kinds
 from workloads.contract import RUN_LABEL
 from workloads.outcome import NotMeasurableError
 
 POLL_SECONDS = 0.2
 QUOTA_SECONDS = 10  # the quota controller counts deleted pods out with a delay
 TOKEN_SECONDS = 600
-
-_CREATED = ("pods", "secrets")  # the kinds that checks create, all in the core group
 
 T = TypeVar("T")
 
@@ -36,6 +35,7 @@ class Visit:
         self.api = api
         self.run = run
         self.timeout_seconds = timeout_seconds
+        self._absent: set[str] = set()  # kinds that this cluster does not know
 
     def __enter__(self) -> Self:
         """Remove what a dead run left behind."""
@@ -64,8 +64,27 @@ class Visit:
         """What the API server would say to an object, through its whole admission chain, without keeping it."""
         return self._post(namespace, kind, body, dryRun="All")
 
+    def ask(self, namespace: str, body: Json) -> Answer:
+        """The same for an object of any kind that a run may create."""
+        return self._post(namespace, kinds.of(body).plural, body, dryRun="All")
+
+    def submit(self, namespace: str, body: Json) -> Json:
+        """Create an object of any kind that a run may create."""
+        return self.make(namespace, kinds.of(body).plural, body)
+
+    def change(self, made: Json, edit: Callable[[Json], None]) -> Answer:
+        """Change an object of this run as it is now; once more if a controller was quicker."""
+
+        def attempt() -> Answer:
+            now = self.api.get(kinds.path(made)).expect(f"read {kinds.path(made)}")
+            edit(now)
+            return self.api.request("PUT", kinds.path(made), body=now)
+
+        return self.watch(attempt, lambda answer: answer.status != HTTPStatus.CONFLICT)
+
     def make(self, namespace: str, kind: str, body: Json) -> Json:
         """Create an object that a measurement needs."""
+        kinds.of(body)  # what a run cannot find again it must not create
         answer = self.watch(
             lambda: self._post(namespace, kind, body), lambda said: "exceeded quota" not in said.message, QUOTA_SECONDS
         )
@@ -75,17 +94,17 @@ class Visit:
 
     def read(self, made: Json) -> Json | None:
         """An object as it is now; None once it is gone or another one took its name."""
-        answer = self.api.get(_path(made))
+        answer = self.api.get(kinds.path(made))
         if answer.status == HTTPStatus.NOT_FOUND:
             return None
-        now = answer.expect(f"read {_path(made)}")
+        now = answer.expect(f"read {kinds.path(made)}")
         return now if now["metadata"]["uid"] == made["metadata"]["uid"] else None
 
     def remove(self, made: Json) -> None:
         """Delete one object and wait until it is gone."""
-        self._delete(_path(made))
+        self._delete(kinds.path(made))
         if self.watch(lambda: self.read(made), lambda seen: seen is None) is not None:
-            raise LeftoversError(f"{_path(made)} is still there {self.timeout_seconds:g} s after its deletion")
+            raise LeftoversError(f"{kinds.path(made)} is still there {self.timeout_seconds:g} s after its deletion")
 
     def watch(self, read: Callable[[], T], done: Callable[[T], bool], seconds: float | None = None) -> T:
         """Read until it is done or the time is over; give back what was read last."""
@@ -105,33 +124,45 @@ class Visit:
         return self.api.request("POST", path, body=body)
 
     def _post(self, namespace: str, kind: str, body: Json, **query: str) -> Answer:
-        metadata = {**body.get("metadata", {})}
-        metadata["labels"] = {**metadata.get("labels", {}), RUN_LABEL: self.run}
+        version = body["apiVersion"]
+        root = f"/apis/{version}" if "/" in version else f"/api/{version}"
         return self.api.request(
-            "POST", f"/api/v1/namespaces/{namespace}/{kind}", body={**body, "metadata": metadata}, query=query
+            "POST", f"{root}/namespaces/{namespace}/{kind}", body=kinds.marked(body, self.run), query=query
         )
 
     def _delete(self, path: str) -> None:
-        answer = self.api.request("DELETE", path)
+        # Jobs leave their pods behind unless told otherwise.
+        answer = self.api.request("DELETE", path, query={"propagationPolicy": "Background"})
         if not answer.ok and answer.status != HTTPStatus.NOT_FOUND:
             raise UnexpectedAnswerError(f"delete {path}: the API server answered {answer}")
 
     def _remove_all(self, selector: str) -> None:
         for made in self._found(selector):
-            self._delete(_path(made))
-        left = self.watch(lambda: self._found(selector), lambda found: not found)
+            self._delete(kinds.path(made))
+        left = self.watch(lambda: self._again(selector), lambda found: not found)
         if left:
-            raise LeftoversError("still there after deletion: " + ", ".join(map(_path, left)))
+            raise LeftoversError("still there after deletion: " + ", ".join(map(kinds.path, left)))
+
+    def _again(self, selector: str) -> list[Json]:
+        """What is still there; what a controller made while its owner was being removed is removed, too."""
+        found = self._found(selector)
+        for made in found:
+            if "deletionTimestamp" not in made["metadata"]:
+                self._delete(kinds.path(made))
+        return found
 
     def _found(self, selector: str) -> list[Json]:
         return [
-            {"kind": kind, "metadata": item["metadata"]}
-            for kind in _CREATED
-            for item in self.api.items(f"/api/v1/{kind}", labelSelector=selector)
+            {"apiVersion": kind.version, "kind": kind.kind, "metadata": item["metadata"]}
+            for kind in kinds.KINDS
+            for item in self._listed(kind, selector)
         ]
 
-
-def _path(made: Json) -> str:
-    kind = made["kind"]
-    plural = kind if kind in _CREATED else f"{kind.lower()}s"
-    return f"/api/v1/namespaces/{made['metadata']['namespace']}/{plural}/{made['metadata']['name']}"
+    def _listed(self, kind: kinds.Kind, selector: str) -> list[Json]:
+        if kind.everywhere in self._absent:
+            return []
+        answer = self.api.get(kind.everywhere, labelSelector=selector)
+        if answer.status == HTTPStatus.NOT_FOUND:
+            self._absent.add(kind.everywhere)
+            return []
+        return answer.expect(f"list {kind.everywhere}")["items"]

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
-SCHEMA = 1
+SCHEMA = 2
+CONTAINERS = "containers"  # the capability of nodes that run what is scheduled on them
 POOL_LABEL = "proof.kubeflow/pool"  # every node of a pool carries it
 RUN_LABEL = "proof.kubeflow/run"  # everything a validation run creates carries it
 RESERVED_PRIORITY_CLASSES = ("kubeflow-platform", "system-cluster-critical", "system-node-critical")
@@ -77,6 +78,7 @@ class Rules:
 
     disruptive: bool
     required: Mapping[str, bool]
+    thresholds: Mapping[str, float]
     timeout_seconds: int
 
 
@@ -92,6 +94,7 @@ class Target:
     accelerator: Accelerator | None
     capabilities: frozenset[str]
     standins: tuple[str, ...]
+    components: frozenset[str]
     tenants: Mapping[str, Tenant]
     priority_classes: Mapping[str, int]
     rules: Rules
@@ -139,6 +142,10 @@ class _Node:
     def whole(self, key: str) -> int:
         return self._take(key, int, "a whole number", 0)
 
+    def number(self, key: str) -> float:
+        value = self._values.get(key)
+        return float(value) if type(value) is int else self._take(key, float, "a number", 0.0)
+
     def flag(self, key: str) -> bool:
         return self._take(key, bool, "true or false", empty=False)
 
@@ -174,7 +181,11 @@ def parse(outputs: object, *, source: str) -> Target:
     cluster, platform, rules = root.child("cluster"), root.child("platform"), root.child("validation")
     accelerator = cluster.optional("accelerator")
     pools, tenants = cluster.child("pools"), platform.child("tenants")
-    classes, required = platform.child("priorityClasses"), rules.child("required")
+    classes, required, thresholds = (
+        platform.child("priorityClasses"),
+        rules.child("required"),
+        rules.child("thresholds"),
+    )
     target = Target(
         environment=root.text("environment"),
         name=cluster.text("name"),
@@ -185,11 +196,13 @@ def parse(outputs: object, *, source: str) -> Target:
         and Accelerator(resource=accelerator.text("resource"), toleration_key=accelerator.text("tolerationKey")),
         capabilities=frozenset(cluster.texts("capabilities")),
         standins=root.texts("standins"),
+        components=frozenset(platform.texts("components")),
         tenants={name: _tenant(tenants.child(name)) for name in tenants.names()},
         priority_classes={name: classes.whole(name) for name in classes.names()},
         rules=Rules(
             disruptive=rules.flag("disruptive"),
             required={name: required.flag(name) for name in required.names()},
+            thresholds={name: thresholds.number(name) for name in thresholds.names()},
             timeout_seconds=rules.whole("timeoutSeconds"),
         ),
         kubeconfig=root.text("kubeconfig"),

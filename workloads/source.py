@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 from tools import environment, standins
 from tools.localstack import STACK
@@ -15,7 +17,15 @@ from workloads.contract import OutputsError, Target, parse
 ENGINE_SECONDS = 120
 
 
-def from_file(path: Path) -> Target:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outputs:
+    """A stack's outputs, as they are and as a validation reads them."""
+
+    body: dict[str, Any]
+    target: Target
+
+
+def from_file(path: Path) -> Outputs:
     """Outputs that were saved with `pulumi stack output --json --show-secrets`."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -24,7 +34,7 @@ def from_file(path: Path) -> Target:
     return _parsed(text, str(path))
 
 
-def from_stack(stack: str) -> Target:
+def from_stack(stack: str) -> Outputs:
     """Ask the engine for the outputs of a stack of this project."""
     source = f"stack {stack}"
     command = ["pulumi", "stack", "output", "--json", "--show-secrets", "--stack", stack]
@@ -57,9 +67,9 @@ def _surroundings(stack: str, source: str) -> dict[str, str]:
         raise OutputsError(source, [str(error)]) from error
 
 
-def _parsed(text: str, source: str) -> Target:
+def _parsed(text: str, source: str) -> Outputs:
     try:
         outputs: object = json.loads(text)
     except ValueError as error:
         raise OutputsError(source, [f"no JSON: {error}"]) from error
-    return parse(outputs, source=source)
+    return Outputs(target=parse(outputs, source=source), body=cast("dict[str, Any]", outputs))

@@ -1,6 +1,7 @@
-"""What is watched and how: scrape targets, the monitors made from them, and what upstream's objects need for it."""
+"""What is watched and how: scrape targets and their monitors, rules, dashboards, who is told, and upstream's part."""
 
+from .facts import Facts, Pool, described, of, problems
 from .monitors import monitors
 from .stack import Stack, objects, steps
 
-__all__ = ["Stack", "monitors", "objects", "steps"]
+__all__ = ["Facts", "Pool", "Stack", "described", "monitors", "objects", "of", "problems", "steps"]

@@ -6,7 +6,7 @@ Each function is a transform (`kubeflow.install.transforms`): an object that it 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -20,6 +20,8 @@ from kubeflow.network import Workload
 from .scrape import TARGETS, Target, merged_path
 
 _MESH = ("ConfigMap", "istio-system", "istio")
+_GATEWAYS = (("istio-system", "istio-ingressgateway"), ("istio-system", "cluster-local-gateway"))
+_BOUNDS = "sidecar.istio.io/statsHistogramBuckets"
 
 
 def _by_controller(*, merged: bool) -> Mapping[tuple[str, str], Target]:
@@ -129,6 +131,28 @@ def with_proxy_metrics(body: Body, _context: Context) -> Body:
     if _named(body, *_MESH):
         body["data"]["mesh"] = edited(body["data"]["mesh"], ("defaultProviders", "metrics"), ["prometheus"])
     return body
+
+
+def with_bounds(bounds: Iterable[int]) -> Step:
+    """Proxies count latency in buckets of these bounds: by default none ends at a limit that rules compare with."""
+    value = json.dumps({"istio": sorted(bounds)}, separators=(",", ":"))
+
+    def apply(body: Body, _context: Context) -> Body:
+        if _named(body, "ConfigMap", "istio-system", "istio-sidecar-injector"):
+            config = yaml.safe_load(body["data"]["config"])
+            config["templates"]["bounds"] = yaml.safe_dump({"metadata": {"annotations": {_BOUNDS: value}}})
+            config["defaultTemplates"] = [*config["defaultTemplates"], "bounds"]
+            body["data"]["config"] = yaml.safe_dump(config, sort_keys=True)
+        elif body["kind"] == "Deployment" and _is_gateway(body):
+            _annotations(body)[_BOUNDS] = value
+        return body
+
+    return Step(apply=apply, why="the share of requests beyond a limit is known only where a bucket ends at it")
+
+
+def _is_gateway(body: Body) -> bool:
+    metadata = body["metadata"]
+    return (metadata.get("namespace"), metadata["name"]) in _GATEWAYS
 
 
 def edited(text: str, path: tuple[str, ...], value: Any) -> str:  # noqa: ANN401 - any YAML value

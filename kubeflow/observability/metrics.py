@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 
-from .scrape import PROMETHEUS
-from .states import STATES
+from .scrape import PROMETHEUS, TARGETS
+from .states import MESH, MODE_METRICS, STATES
 
 EVERY_PROXY = "every proxy"  # whatever target is read through a proxy
+RUNS = "validation runs"  # pushed: `promtool push metrics`, or a block made of a run's OpenMetrics file
+# What every series has by its target, and what pods of tenants have besides (`monitors`).
+TARGET_LABELS = ("job", "instance", "namespace", "pod", "container")
+TENANT_LABELS = ("serving_kserve_io_inferenceservice", "serving_knative_dev_revision", "notebook_name")
 _STATE_METRICS = "monitoring/kube-prometheus-stack-kube-state-metrics"
 _NODES = "nodes"
 
@@ -63,6 +67,7 @@ _JOBS = ("job_namespace", "framework")
 _CERTIFICATE = ("name", "namespace", "issuer_name", "issuer_kind", "issuer_group")
 _QUEUE = ("cluster_queue", "replica_role")
 _VOLUME = ("namespace", "persistentvolumeclaim")
+_MODEL = ("namespace", "model")
 
 # Target, source; then type, labels and names.
 _ROWS: tuple[tuple[str, str, tuple[tuple[Type, _Names, _Names], ...]], ...] = (
@@ -89,6 +94,22 @@ _ROWS: tuple[tuple[str, str, tuple[tuple[Type, _Names, _Names], ...]], ...] = (
         (_G, (), ("kn_serving_queue_depth",)),
         (_H, ("http_request_method", *_REQUEST, "kn_route_tag", "server_address"),
          ("http_server_request_duration_seconds",)),
+    )),
+    ("tenant/pods", "the platform's own drift service", (
+        (_G, (*_MODEL, "feature", "method"), ("drift_score",)),
+        (_G, (*_MODEL, "feature"), ("drift_detected",)),
+        (_G, _MODEL, ("drift_share", "drift_threshold", "drift_window_rows",
+                      "drift_last_evaluation_timestamp_seconds")),
+        (_C, _MODEL, ("drift_windows_total", "drift_payloads_refused_total", "predictions_total")),
+        (_C, _MODEL, ("prediction_labels_total", "prediction_errors_total")),
+    )),
+    ("tenant/pods", "KServe 0.16 Python servers, source", (
+        (_H, ("model_name",), tuple(f"request_{step}_seconds" for step in ("preprocess", "predict", "postprocess"))),
+    )),
+    (RUNS, "the platform's own validation", (
+        (_G, ("id", "required", "environment"), ("validation_criterion_status",)),
+        (_G, ("id", "unit", "environment"), ("validation_criterion_measured", "validation_criterion_limit")),
+        (_G, ("environment",), ("validation_run_timestamp_seconds",)),
     )),
     ("knative-serving/autoscaler", "Knative 1.21.1, source", (
         (_G, _REVISION, tuple(f"kn_revision_{name}" for name in (
@@ -184,6 +205,7 @@ _ROWS: tuple[tuple[str, str, tuple[tuple[Type, _Names, _Names], ...]], ...] = (
         (_G, ("namespace", "horizontalpodautoscaler"), (
             "kube_horizontalpodautoscaler_status_current_replicas", "kube_horizontalpodautoscaler_spec_max_replicas")),
         (_G, ("namespace",), ("kube_namespace_created",)),
+        (_G, ("namespace", "label_pod_security_kubernetes_io_enforce"), ("kube_namespace_labels",)),
         (_G, ("namespace", "pod", "node", "created_by_kind", "created_by_name"), ("kube_pod_info",)),
         (_G, ("namespace", "job_name", "condition"), ("kube_job_failed",)),
     )),
@@ -217,6 +239,7 @@ _ROWS: tuple[tuple[str, str, tuple[tuple[Type, _Names, _Names], ...]], ...] = (
     )),
     (PROMETHEUS, "Prometheus, common knowledge", (
         (_G, ("job", "instance", "namespace", "pod"), ("up",)),
+        (_G, ("alertname", "alertstate", "severity", "component", "namespace"), ("ALERTS",)),
         (_C, ("rule_group",), ("prometheus_rule_evaluation_failures_total",)),
         (_C, ("alertmanager",), ("prometheus_notifications_dropped_total",)),
     )),
@@ -236,8 +259,26 @@ def _metrics() -> Iterator[Metric]:
             of=_STATE_METRICS,
             source=f"{state.group}/{state.version} {state.kind}: status.conditions, configured in `states`",
         )
+    for name, labels in MODE_METRICS.items():
+        source = "security.istio.io/v1 PeerAuthentication, configured in `states`"
+        yield Metric(name=name, type=Type.GAUGE, labels=labels, of=_STATE_METRICS, source=source)
 
 
 DECLARED: tuple[Metric, ...] = tuple(_metrics())
 METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in DECLARED})
 SERIES: Mapping[str, Metric] = MappingProxyType({name: metric for metric in DECLARED for name in metric.series})
+
+_EXPORTERS: Mapping[str, str | None] = MappingProxyType({str(target): target.component for target in TARGETS})
+_OF_STATES = MappingProxyType(
+    {**{state.metric: state.component for state in STATES}, **dict.fromkeys(MODE_METRICS, MESH)}
+)
+_BY_NAME = {"kn_": "knative-serving", "request_": "kserve", "drift_": "kserve", "prediction": "kserve"}
+
+
+def exporter(metric: Metric) -> str | None:
+    """The component that has to be installed for a metric to be there; None: no component in particular."""
+    if metric.of == EVERY_PROXY:
+        return MESH
+    if metric.of == "tenant/pods":
+        return next((name for prefix, name in _BY_NAME.items() if metric.name.startswith(prefix)), "kserve")
+    return _OF_STATES.get(metric.name) or _EXPORTERS.get(metric.of)

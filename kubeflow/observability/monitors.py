@@ -78,7 +78,10 @@ def _monitor(target: Target, **spec: Any) -> Document:  # noqa: ANN401 - any JSO
 def _endpoint(target: Target) -> Document:
     job = {"action": "replace", "targetLabel": "job", "replacement": str(target)}
     through_proxy = target.how is How.PROXY
+    tenants = isinstance(target.of, Workload) and target.of.namespace is None
     return {
+        # Controllers name the namespace of what they count; a tenant could name another tenant's.
+        "honorLabels": not tenants,
         "path": target.path,
         **({"scheme": "https"} if target.how is How.TOKEN else {}),
         **({"port": PROXY_PORT} if through_proxy else {"portNumber": target.ports[0]}),

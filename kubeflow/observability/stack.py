@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 import yaml
 
+from infra.contract import Secrets
 from infra.naming import POOL_LABEL
 from infra.objects import Document, document
 from kubeflow.distribution.documents import Body
@@ -23,15 +24,17 @@ from kubeflow.network.policies import TENANT_LABEL
 from kubeflow.priorities import PLATFORM
 from kubeflow.spec.monitoring import MonitoringSpec
 
-from . import exports
+from . import alerts, dashboards, doubles, exports, routing
+from .facts import Facts
 from .monitors import NAMESPACE, PART, TOKEN_CLASS
-from .states import STATES, State, configuration, rules
+from .states import MESH, STATES, State, configuration, rules
 
 _CHART = "kube-prometheus-stack"
 _STATE_METRICS = f"{_CHART}-kube-state-metrics"
 _TOKEN_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path
 _FILLED = 85  # per cent of the volume: the log of the last hours and compaction need the rest
 _RETAINED = "proof.kubeflow/retention"
+_ENFORCED = "pod-security.kubernetes.io/enforce"
 
 _UNREACHABLE = "nothing in the cluster can reach it"
 _FOREIGN = "about machines that a cluster does not have"
@@ -70,11 +73,17 @@ class Stack:
     spec: MonitoringSpec
     storage_class: str | None  # of block volumes; None: the cluster's default
     installed: frozenset[str]  # components, named as in the table of workloads
+    facts: Facts | None = None  # None: neither dashboards nor rules
 
     @property
     def states(self) -> tuple[State, ...]:
         """The kinds whose conditions become metrics."""
         return tuple(state for state in STATES if state.component in self.installed)
+
+    @property
+    def bounds(self) -> tuple[int, ...]:
+        """Bounds of the proxies' histograms."""
+        return (self.facts or Facts(pools={}, tenants={}, installed=self.installed, spec=self.spec)).bounds
 
 
 def steps(stack: Stack) -> tuple[Step, ...]:
@@ -87,11 +96,11 @@ def steps(stack: Stack) -> tuple[Step, ...]:
 
     def alertmanager(body: Body, _context: Context) -> Body:
         if body["kind"] == "Alertmanager":
-            body["spec"]["priorityClassName"] = PLATFORM
+            body["spec"] |= {"priorityClassName": PLATFORM, **routing.settings(stack.spec, _ours())}
         return body
 
     def states(body: Body, _context: Context) -> Body:
-        return _with_states(body, stack.states)
+        return _with_states(body, stack.states, mesh=MESH in stack.installed)
 
     def retention(body: Body, _context: Context) -> Body:
         return _with_retention(body, stack.spec)
@@ -106,13 +115,21 @@ def steps(stack: Stack) -> tuple[Step, ...]:
         Step(apply=states, why="upstream exports no metrics of training jobs, models and workloads that wait"),
         Step(apply=rates, why="Grafana has to know how far apart samples are, or rates over short spans are empty"),
         Step(apply=retention, why="upstream keeps logs for ever and traces for a day"),
+        *dashboards.STEPS,
+        *doubles.STEPS,
+        exports.with_bounds(stack.bounds),
         *exports.STEPS,
     )
 
 
-def objects(stack: Stack) -> Iterator[Planned]:
-    """The objects that monitoring adds, besides its monitors."""
+def objects(stack: Stack, config: Secrets | None = None) -> Iterator[Planned]:
+    """The objects that monitoring adds, besides its monitors; `config` holds what receivers must not tell."""
     if "prometheus" in stack.installed:
+        if stack.facts is not None:
+            for body in (*dashboards.objects(stack.facts), *alerts.objects(stack.facts)):
+                yield own(PART, Wave.MONITORS, body)
+        if stack.spec.receivers and config is not None:
+            yield from (own(PART, Wave.BASE, body) for body in routing.objects(stack.spec, config))
         for component, kind, url in (
             ("loki", "loki", "http://loki-gateway.observability"),
             ("tempo", "tempo", "http://tempo.observability:3200"),
@@ -130,8 +147,7 @@ def _prometheus(stack: Stack) -> Document:
     volume: Document = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": str(spec.storage)}}}
     if stack.storage_class is not None:
         volume["storageClassName"] = stack.storage_class
-    # A tenant's monitor could send Prometheus, and its token, wherever the tenant likes.
-    ours = {"matchExpressions": [{"key": key, "operator": "DoesNotExist"} for key in TENANT_LABEL]}
+    ours = _ours()
     selectors = ("podMonitor", "probe", "rule", "scrapeConfig", "serviceMonitor")
     return {
         **{f"{name}Selector": {} for name in selectors},
@@ -146,6 +162,7 @@ def _prometheus(stack: Stack) -> Document:
             "limits": {"memory": str(spec.memory_limit)},
         },
         "priorityClassName": PLATFORM,
+        "enableRemoteWriteReceiver": True,  # validation runs are pushed; the fences let only administrators in
         "scrapeClasses": [
             {
                 "name": TOKEN_CLASS,
@@ -156,18 +173,23 @@ def _prometheus(stack: Stack) -> Document:
     }
 
 
-def _with_states(body: Body, states: tuple[State, ...]) -> Body:
-    """Conditions of custom resources as metrics, the right to read them, and the pool of each node."""
+def _ours() -> Document:
+    """A tenant's monitor could send Prometheus, and its token, wherever the tenant likes; so could a route."""
+    return {"matchExpressions": [{"key": key, "operator": "DoesNotExist"} for key in TENANT_LABEL]}
+
+
+def _with_states(body: Body, states: tuple[State, ...], *, mesh: bool) -> Body:
+    """Custom resources as metrics, the right to read them, the pool of each node, the standard of each namespace."""
     if body["metadata"]["name"] != _STATE_METRICS:
         return body
     if body["kind"] == "ClusterRole":
-        body["rules"] = [*kinds.parts(body, "rules"), *rules(states)]
+        body["rules"] = [*kinds.parts(body, "rules"), *rules(states, mesh=mesh)]
     if body["kind"] == "Deployment":
         container = body["spec"]["template"]["spec"]["containers"][0]
         container["args"] = [
             *kinds.parts(container, "args"),
-            f"--metric-labels-allowlist=nodes=[{POOL_LABEL},nvidia.com/gpu.product]",
-            *([f"--custom-resource-state-config={configuration(states)}"] if states else []),
+            f"--metric-labels-allowlist=nodes=[{POOL_LABEL},nvidia.com/gpu.product],namespaces=[{_ENFORCED}]",
+            *([f"--custom-resource-state-config={configuration(states, mesh=mesh)}"] if states or mesh else []),
         ]
     return body
 

@@ -1,9 +1,10 @@
-"""Custom resources whose conditions kube-state-metrics exports, as data: nobody else counts jobs that fail or wait."""
+"""Custom resources whose state kube-state-metrics exports, as data: nobody else counts jobs that fail or wait."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -43,17 +44,30 @@ STATES: tuple[State, ...] = (
 )
 
 
-def configuration(states: Iterable[State]) -> str:
+MESH = "istio"  # the component whose exemptions are read
+_MODE_INFO = "peerauthentication_mode_info"
+_PORT_INFO = "peerauthentication_port_info"
+MODE_METRICS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        f"{PREFIX}_{_MODE_INFO}": ("namespace", "name", "mode"),
+        f"{PREFIX}_{_PORT_INFO}": ("namespace", "name", "port", "mode"),
+    }
+)
+
+
+def configuration(states: Iterable[State], *, mesh: bool) -> str:
     """The configuration of kube-state-metrics, in the form that its argument takes."""
-    spec = {"resources": [_resource(state) for state in states]}
+    spec = {"resources": [*(_resource(state) for state in states), *([_modes()] if mesh else [])]}
     return yaml.safe_dump({"kind": "CustomResourceStateMetrics", "spec": spec}, sort_keys=True)
 
 
-def rules(states: Iterable[State]) -> list[Document]:
+def rules(states: Iterable[State], *, mesh: bool) -> list[Document]:
     """What kube-state-metrics must be allowed to read for it: definitions, to find the kinds, and their objects."""
     groups: dict[str, list[str]] = {}
     for state in states:
         groups.setdefault(state.group, []).append(state.plural)
+    if mesh:
+        groups["security.istio.io"] = ["peerauthentications"]
     if not groups:
         return []
     groups["apiextensions.k8s.io"] = ["customresourcedefinitions"]
@@ -81,5 +95,34 @@ def _resource(state: State) -> dict[str, Any]:
                     },
                 },
             }
+        ],
+    }
+
+
+def _modes() -> dict[str, Any]:
+    """How strictly mutual TLS is asked for, of whole workloads and of single ports."""
+    labels = {"namespace": ["metadata", "namespace"], "name": ["metadata", "name"]}
+    return {
+        "groupVersionKind": {"group": "security.istio.io", "version": "v1", "kind": "PeerAuthentication"},
+        "metricNamePrefix": PREFIX,
+        "labelsFromPath": labels,
+        "metrics": [
+            {
+                "name": _MODE_INFO,
+                "help": "Mutual TLS of workloads.",
+                "each": {"type": "Info", "info": {"path": ["spec", "mtls"], "labelsFromPath": {"mode": ["mode"]}}},
+            },
+            {
+                "name": _PORT_INFO,
+                "help": "Mutual TLS of ports.",
+                "each": {
+                    "type": "Info",
+                    "info": {
+                        "path": ["spec", "portLevelMtls"],
+                        "labelFromKey": "port",
+                        "labelsFromPath": {"mode": ["mode"]},
+                    },
+                },
+            },
         ],
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from . import cel
 from .rule import PODS, Config, Finding, Setting, Severity, Subject, in_list, of_kind, relation, rule
 from .values import Node
 
@@ -19,6 +20,20 @@ _ESCALATIONS = (
     ("create", "serviceaccounts/token"), ("get", "nodes/proxy"), ("create", "nodes/proxy"),
     ("approve", "signers"), ("update", "certificatesigningrequests/approval"),
 )  # fmt: skip
+_GROUP = "rbac.authorization.k8s.io"
+_ROLES_ASKED = (f"{_GROUP}/roles", f"{_GROUP}/clusterroles")
+_BINDINGS_ASKED = (f"{_GROUP}/rolebindings", f"{_GROUP}/clusterrolebindings")
+# In CEL.
+_RULES = "object.?rules.orValue([])"
+_MAY = cel.listed("object.metadata.name", "allowed")
+_VERBS, _RESOURCES, _API = (f"r.?{key}.orValue([])" for key in ("verbs", "resources", "apiGroups"))
+_EVERYTHING = f"'*' in {_VERBS} && ('*' in {_RESOURCES} || '*/*' in {_RESOURCES}) && ('' in {_API} || '*' in {_API})"
+_EVERY_URL = f"'*' in {_VERBS} && r.?nonResourceURLs.orValue([]).exists(u, u in ['*', '/*'])"
+_NARROWED = "r.?resourceNames.orValue([]) != [] && !r.resourceNames.exists(n, n in ['cluster-admin', 'system:masters'])"
+_PAIRS = cel.literal(sorted([*pair] for pair in _ESCALATIONS))
+_VERB = f"(e[0] in {_VERBS} || ('*' in {_VERBS} && {_API} != ['*']))"
+_HIT = f"{_VERB} && (e[1] in {_RESOURCES} || e[1].split('/')[0] + '/*' in {_RESOURCES})"
+_HITS = f"({_NARROWED} ? [] : {_PAIRS}.filter(e, {_HIT}).map(e, e[0] + ' ' + e[1]))"
 
 
 def _rules(subject: Subject) -> Iterator[tuple[Node, set[str], set[str], set[str]]]:
@@ -40,6 +55,10 @@ def _rules(subject: Subject) -> Iterator[tuple[Node, set[str], set[str], set[str
     source="CIS Kubernetes 5.1.3",
     types=_ROLES,
     settings={"allowed": _OPERATORS},
+    cluster=(
+        cel.thing(_ROLES_ASKED, "every verb on every resource", f"{_MAY} || {_RULES}.all(r, !({_EVERYTHING}))"),
+        cel.thing(_ROLES_ASKED, "every verb on every URL", f"{_MAY} || {_RULES}.all(r, !({_EVERY_URL}))"),
+    ),
 )
 def rbac_wildcard(subject: Subject, config: Config) -> Iterator[Finding]:
     """`*/*` is no resource of Kubernetes, but means harm; nonResourceURLs count for ClusterRoles."""
@@ -81,6 +100,11 @@ def rbac_wide(subject: Subject, config: Config) -> Iterator[Finding]:
     source="CIS Kubernetes 5.1.8-5.1.13",
     types=_ROLES,
     settings={"allowed": _OPERATORS},
+    cluster=(
+        cel.thing(
+            _ROLES_ASKED, "{}", *cel.every(f"{_MAY} ? [] : {_RULES}", "r", f"{_HITS} == []", f"{_HITS}.join(', ')")
+        ),
+    ),
 )
 def rbac_escalation(subject: Subject, config: Config) -> Iterator[Finding]:
     """Named objects narrow a rule; then it counts only for impersonation of a group of administrators."""
@@ -108,6 +132,18 @@ def rbac_escalation(subject: Subject, config: Config) -> Iterator[Finding]:
     source="CIS Kubernetes 5.1.1, 5.1.7",
     types=_BINDINGS,
     settings={"allowed": Setting(type="array", default=[], about="names of bindings that may")},
+    cluster=(
+        cel.thing(
+            _BINDINGS_ASKED,
+            "binds cluster-admin",
+            f"{_MAY} || object.roleRef.name != 'cluster-admin' || object.?subjects.orValue([]) == []",
+        ),
+        cel.thing(
+            _BINDINGS_ASKED,
+            "a group of everybody, or of administrators",
+            f"{_MAY} || !object.?subjects.orValue([]).exists(s, s.name.lowerAscii() in {cel.literal(sorted(_GROUPS))})",
+        ),
+    ),
 )
 def cluster_admin_bound(subject: Subject, config: Config) -> Iterator[Finding]:
     """In a namespace, cluster-admin is the administrator of that namespace, and still too much."""

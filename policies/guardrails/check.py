@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import yaml
 
+from . import admission
 from .judge import COULD_NOT_JUDGE, EXEMPTIONS, Judgement, Outcome, StackSettings
 from .rule import Config, Resource, Rule
 from .sources import from_preview, from_state
@@ -23,6 +24,7 @@ def main(rules: Sequence[Rule], arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m policies", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="every rule in one line")
+    commands.add_parser("admission", help="the rules that the API server can ask by itself, as JSON")
     check = commands.add_parser("check", help="judge what a preview or a state holds")
     given = check.add_mutually_exclusive_group(required=True)
     given.add_argument("--preview", type=Path, metavar="FILE", help="of `pulumi preview --json --show-sames`")
@@ -34,6 +36,9 @@ def main(rules: Sequence[Rule], arguments: Sequence[str]) -> int:
     chosen = parser.parse_args(arguments)
     if chosen.command == "list":
         print(listing(rules))  # noqa: T201 - a command line prints
+        return 0
+    if chosen.command == "admission":
+        print(json.dumps(admission.document(rules), indent=1))  # noqa: T201 - a command line prints
         return 0
     try:
         found = judgements(rules, chosen)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import fnmatch
+import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, cast
 
 from .rule import Resource
+
+UPSTREAM = Path(__file__).resolve().parents[1] / "upstream.json"
 
 _KEYS = ("rule", "resource", "reason", "expires")
 _ENOUGH = 4  # signs of a pattern that are no wildcard
@@ -22,6 +26,7 @@ class Exemption:
     resource: str  # Kind/namespace/name, Kind/name, or type::name; asterisks as in a shell
     reason: str
     expires: dt.date
+    ours: bool = True  # of the stack; what the product accepts for all stacks may be of no use to one
 
     def covers(self, rule: str, resource: Resource | None) -> bool:
         """Whether it is about this; nothing about the stack as a whole can be exempted but by the name `stack`."""
@@ -44,11 +49,18 @@ class Exemptions:
 
     def complaints(self) -> list[str]:
         """What is wrong with the exemptions themselves; asked when everything else was judged."""
-        unused = [one for one in self.rows if one not in self.used]
+        unused = [one for one in self.rows if one.ours and one not in self.used]
         return [
             *self.problems,
             *(f"exemption of {one.rule} for {one.resource} is not needed: remove it" for one in unused),
         ]
+
+
+def upstream(rules: Collection[str], today: dt.date) -> Exemptions:
+    """What upstream's own objects need. The product keeps the list; it gets old like any other."""
+    found = read(json.loads(UPSTREAM.read_text(encoding="utf-8")), rules, today)
+    problems = tuple(text.replace("policies.exemptions", UPSTREAM.name, 1) for text in found.problems)
+    return Exemptions(rows=tuple(replace(one, ours=False) for one in found.rows), problems=problems)
 
 
 def read(given: Any, rules: Collection[str], today: dt.date) -> Exemptions:  # noqa: ANN401 - from a file
@@ -63,8 +75,9 @@ def read(given: Any, rules: Collection[str], today: dt.date) -> Exemptions:  # n
         wrong = _problems(item, rules, today)
         problems += [f"policies.exemptions[{number}]{text}" for text in wrong]
         if not wrong:
-            texts = {key: str(item[key]) for key in _KEYS[:3]}
-            rows.append(Exemption(**texts, expires=_date(item["expires"]) or today))
+            rule, resource, reason = (str(item[key]) for key in _KEYS[:3])
+            expires = _date(item["expires"]) or today
+            rows.append(Exemption(rule=rule, resource=resource, reason=reason, expires=expires))
     return Exemptions(rows=tuple(rows), problems=tuple(problems))
 
 

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 
+from . import cel
 from .pod_security import each
 from .pods import Container
 from .pools import POOL_TYPES, Bound, pools_of
@@ -17,6 +18,30 @@ _PODS = (PODS,)
 _RESOURCE = re.compile(
     r"(nvidia\.com/(gpu|mig-.+)(\.shared)?|amd\.com/gpu|gpu\.intel\.com/.+|google\.com/tpu|aliyun\.com/gpu-.+)"
 )
+# The same in CEL. A map is a list of its keys there.
+_REQUESTS, _LIMITS = (f"c.?resources.?{key}.orValue({{}})" for key in ("requests", "limits"))
+_GPU = cel.matches("k", f"^({_RESOURCE.pattern})$")
+_BOTH = f"{_GPU} && k in {_LIMITS} && isQuantity(string({_LIMITS}[k])) && isQuantity(string({_REQUESTS}[k]))"
+_SAME = f"quantity(string({_REQUESTS}[k])).compareTo(quantity(string({_LIMITS}[k]))) == 0"
+
+
+def _whole(of: str) -> str:
+    amount = f"quantity(string({of}[k]))"
+    return f"isQuantity(string({of}[k])) && {amount}.isInteger() && !{amount}.isLessThan(quantity('0'))"
+
+
+_AMOUNTS = f"{_LIMITS}.filter(k, {_GPU} && {_whole(_LIMITS)}).map(k, quantity(string({_LIMITS}[k])).asInteger())"
+_TOTAL = f"p.containers.map(c, {_AMOUNTS}.sum()).sum()"
+_ASKS = f"c.?resources.?limits.orValue({{}}).exists(k, {_GPU}) || {_REQUESTS}.exists(k, {_GPU})"
+_KEY = "t.?key.orValue('')"
+_TOLERATES = (
+    f"({_KEY} == '' && has(t.operator)) || {_KEY} == 'nvidia.com/gpu' || {_KEY} in c.?resources.?limits.orValue({{}})"
+)
+_TOLERATED = (
+    f"variables.admitted || p.containers.all(c, !({_ASKS}) || p.spec.?tolerations.orValue([]).exists(t, {_TOLERATES}))"
+)
+_UNSEEN = "e.name != 'NVIDIA_VISIBLE_DEVICES' || e.?value.orValue('void').lowerAscii() in ['', 'none', 'void']"
+_DEVICE = "v.?hostPath.?path.orValue('')"
 
 
 def is_gpu(resource: str) -> bool:
@@ -42,6 +67,12 @@ def _asked(container: Container) -> Iterator[tuple[str, str, Node]]:
     severity=Severity.HIGH,
     source="Kubernetes: Schedule GPUs; CIS Kubernetes 5.7.1",
     types=_PODS,
+    cluster=(
+        cel.container(
+            "{} is requested without a limit", *cel.every(f"{_REQUESTS}.filter(k, {_GPU})", "k", f"k in {_LIMITS}")
+        ),
+        cel.container("request and limit of {} differ", *cel.every(f"{_REQUESTS}.filter(k, {_BOTH})", "k", _SAME)),
+    ),
 )
 def gpu_limit_missing(subject: Subject, _config: Config) -> Iterator[Finding]:
     """A limit alone is complete: the request follows it."""
@@ -65,6 +96,10 @@ def gpu_limit_missing(subject: Subject, _config: Config) -> Iterator[Finding]:
     severity=Severity.HIGH,
     source="Kubernetes: extended resources are integers",
     types=_PODS,
+    cluster=tuple(
+        cel.container("the amount of {} is not a whole number", *cel.every(f"{of}.filter(k, {_GPU})", "k", _whole(of)))
+        for of in (_LIMITS, _REQUESTS)
+    ),
 )
 def gpu_fraction(subject: Subject, _config: Config) -> Iterator[Finding]:
     """Also negative amounts, and quantities which look whole but are not."""
@@ -85,6 +120,13 @@ def gpu_fraction(subject: Subject, _config: Config) -> Iterator[Finding]:
     source="Kueue: admission counts what is asked for",
     types=_PODS,
     settings={"most": Setting(type="number", default=16, about="GPUs of the largest machine")},
+    cluster=(
+        cel.pod(
+            "{}",
+            f"double({_TOTAL}) <= double(variables.most)",
+            f"string({_TOTAL}) + ' GPUs in one pod, at most ' + string(variables.most)",
+        ),
+    ),
 )
 def gpu_too_many(subject: Subject, config: Config) -> Iterator[Finding]:
     """Over all containers of the pod."""
@@ -109,6 +151,7 @@ def gpu_too_many(subject: Subject, config: Config) -> Iterator[Finding]:
     settings={
         "admitted": Setting(type="boolean", default=False, about="whether the API server adds the toleration by itself")
     },
+    cluster=(cel.pod("no toleration for the nodes of GPUs", _TOLERATED, of=cel.SCHEDULED),),
 )  # fmt: skip
 def gpu_without_toleration(subject: Subject, config: Config) -> Iterator[Finding]:
     """An empty key tolerates everything."""
@@ -132,6 +175,12 @@ def gpu_without_toleration(subject: Subject, config: Config) -> Iterator[Finding
     severity=Severity.HIGH,
     source="NVIDIA/k8s-device-plugin, README: deviceListStrategy envvar and unprivileged containers",
     types=_PODS,
+    cluster=(
+        cel.container("NVIDIA_VISIBLE_DEVICES is set", f"c.?env.orValue([]).all(e, {_UNSEEN})"),
+        cel.pod(
+            "a GPU's device is mounted", f"p.spec.?volumes.orValue([]).all(v, !{_DEVICE}.startsWith('/dev/nvidia'))"
+        ),
+    ),
 )
 def gpu_past_the_scheduler(subject: Subject, _config: Config) -> Iterator[Finding]:
     """`none` and `void` take GPUs away, which is allowed."""

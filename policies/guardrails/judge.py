@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, cast
 
-from .exemptions import Exemptions, read
+from .exemptions import Exemptions, read, upstream
 from .rule import Config, Finding, Level, Resource, Rule, Severity, Subject
 
 _NONE: dict[str, Any] = {}
@@ -167,17 +167,22 @@ class StackSettings:
         if not isinstance(given, dict):
             return cls(exemptions=Exemptions(problems=("policies: must be a mapping",)))
         body = cast("dict[str, Any]", given)
-        allowed = ("production", "exemptions")
+        allowed = ("production", "upstream", "exemptions")
         wrong = tuple(
             f"policies.{key}: unknown key, allowed are {', '.join(allowed)}" for key in body if key not in allowed
         )
-        production = body.get("production", False)
-        if not isinstance(production, bool):
-            wrong += ("policies.production: must be true or false",)
-        found = read(body.get("exemptions"), {rule.name for rule in rules}, today)
+        switches = {key: body.get(key, False) for key in ("production", "upstream")}
+        wrong += tuple(
+            f"policies.{key}: must be true or false" for key, on in switches.items() if not isinstance(on, bool)
+        )
+        names = {rule.name for rule in rules}
+        found = read(body.get("exemptions"), names, today)
+        accepted = upstream(names, today) if switches["upstream"] is True else Exemptions()
         return cls(
-            production=production is True,
-            exemptions=Exemptions(rows=found.rows, problems=(*wrong, *found.problems)),
+            production=switches["production"] is True,
+            exemptions=Exemptions(
+                rows=(*found.rows, *accepted.rows), problems=(*wrong, *found.problems, *accepted.problems)
+            ),
         )
 
     def court(self, rules: Sequence[Rule], configs: Mapping[str, Config] | None = None) -> Court:

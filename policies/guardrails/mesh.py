@@ -4,10 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from . import cel
 from .rule import PODS, Config, Finding, Setting, Severity, Subject, in_list, of_kind, relation, rule
 from .values import Node
 
 _FLOOR = ("TLSV1_2", "TLSV1_3")
+_OPEN = ["HTTP", "HTTP2", "GRPC", "TCP", "MONGO"]
+_PEERS, _CALLERS = "security.istio.io/peerauthentications", "networking.istio.io/destinationrules"
+# In CEL.
+_PORTS = "object.?spec.?portLevelMtls.orValue({})"
+_MODES = (
+    f"([object.?spec.?mtls.?mode.orValue('')] + {_PORTS}.map(k, {_PORTS}[k].?mode.orValue(''))).map(m, m.upperAscii())"
+)
+_SETTINGS = (
+    "([object.spec.?trafficPolicy.orValue({})] + object.spec.?trafficPolicy.?portLevelSettings.orValue([])"
+    " + object.spec.?subsets.orValue([]).map(b, b.?trafficPolicy.orValue({}))).map(q, q.?tls.orValue({}))"
+)
+_SERVERS = "object.?spec.?servers.orValue([]).filter(s, s.?tls.?mode.orValue('') != 'ISTIO_MUTUAL')"
+_PROTOCOL = "s.?port.?protocol.orValue('HTTPS').upperAscii()"
+_REDIRECTS = "s.?tls.?httpsRedirect.orValue(false)"
+_TLS_FLOOR = f"s.?tls.?minProtocolVersion.orValue('') in {cel.literal([*_FLOOR, ''])}"
+_PLAIN = cel.listed("(object.metadata.namespace + '/' + object.metadata.name)", "plain")
+_ACTION = "object.?spec.?action.orValue('')"
+_ANYBODY = "f.?source.orValue({'': ''}).all(k, k in ['namespaces', 'ipBlocks'] && f.source[k] == ['*'])"
+_CONDITION = f"size(r.?to.orValue([])) + size(r.?when.orValue([])) > 0 || r.?from.orValue([]).exists(f, !({_ANYBODY}))"
 
 
 @rule(
@@ -17,6 +37,13 @@ _FLOOR = ("TLSV1_2", "TLSV1_3")
     severity=Severity.HIGH,
     source="Istio: security best practices, mutual TLS",
     types=("PeerAuthentication", "DestinationRule"),
+    cluster=(
+        cel.thing(_PEERS, "mutual TLS is {}", *cel.every(_MODES, "m", "!(m in ['PERMISSIVE', 'DISABLE'])")),
+        cel.thing(_CALLERS, "callers use no TLS", f"({_SETTINGS}).all(t, t.?mode.orValue('') != 'DISABLE')"),
+        cel.thing(
+            _CALLERS, "certificates are not verified", f"({_SETTINGS}).all(t, !t.?insecureSkipVerify.orValue(false))"
+        ),
+    ),
 )
 def mutual_tls_off(subject: Subject, _config: Config) -> Iterator[Finding]:
     """Servers by PeerAuthentication, clients by DestinationRule."""
@@ -71,6 +98,24 @@ def mesh_left(subject: Subject, _config: Config) -> Iterator[Finding]:
     source="RFC 8996; NIST SP 800-52r2",
     types=("Gateway", "Ingress"),
     settings={"plain": Setting(type="array", default=[], about="namespace/name of gateways inside of the mesh only")},
+    cluster=(
+        cel.thing(
+            "networking.istio.io/gateways",
+            "{} without a redirect to HTTPS",
+            *cel.every(_SERVERS, "s", f"{_PLAIN} || !({_PROTOCOL} in {_OPEN}) || {_REDIRECTS}", _PROTOCOL),
+        ),
+        cel.thing(
+            "networking.istio.io/gateways",
+            "TLS below 1.2 is taken",
+            f"({_SERVERS}).all(s, {_PLAIN} || !({_PROTOCOL} in ['HTTPS', 'TLS']) || {_TLS_FLOOR})",
+        ),
+        cel.thing(
+            "gateway.networking.k8s.io/gateways",
+            "a listener without TLS",
+            f"{_PLAIN} || object.spec.?listeners.orValue([]).all(l, !(l.protocol.upperAscii() in ['HTTP', 'TCP']))",
+        ),
+        cel.thing("networking.k8s.io/ingresses", "an Ingress without TLS", f"{_PLAIN} || has(object.spec.tls)"),
+    ),
 )
 def gateway_without_tls(subject: Subject, config: Config) -> Iterator[Finding]:
     """Istio's gateways, those of the Gateway API, and Ingress."""
@@ -82,9 +127,7 @@ def gateway_without_tls(subject: Subject, config: Config) -> Iterator[Finding]:
         mode = server.at("tls", "mode").text("SIMPLE").upper()
         if mode == "ISTIO_MUTUAL":
             continue
-        if protocol in {"HTTP", "HTTP2", "GRPC", "TCP", "MONGO"} and not server.at("tls", "httpsRedirect").flag(
-            unknown=True
-        ):
+        if protocol in _OPEN and not server.at("tls", "httpsRedirect").flag(unknown=True):
             yield Finding(text=f"{protocol} without a redirect to HTTPS", path=server.path)
         floor = server.at("tls", "minProtocolVersion")
         if protocol in {"HTTPS", "TLS"} and floor.text(_FLOOR[0]) not in {*_FLOOR, ""}:
@@ -103,6 +146,13 @@ def gateway_without_tls(subject: Subject, config: Config) -> Iterator[Finding]:
     severity=Severity.HIGH,
     source="Istio: AuthorizationPolicy, allow-all example",
     types=("AuthorizationPolicy",),
+    cluster=(
+        cel.thing(
+            "security.istio.io/authorizationpolicies",
+            "a rule without any condition allows everything",
+            f"!({_ACTION} in ['', 'ALLOW']) || object.?spec.?rules.orValue([]).all(r, {_CONDITION})",
+        ),
+    ),
 )
 def authorization_allows_all(subject: Subject, _config: Config) -> Iterator[Finding]:
     """An empty rule, and one whose every condition is a lone asterisk."""

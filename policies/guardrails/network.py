@@ -5,11 +5,43 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator, Sequence
 
+from . import cel
 from .rule import Config, Finding, Setting, Severity, Subject, in_list, of_kind, relation, rule
 from .values import Node, network, open_networks
 
 METADATA = ("169.254.169.254", "169.254.170.2", "169.254.170.23", "100.100.100.200", "fd00:ec2::254")
 _WORLD_PEERS = ("namespaceSelector", "podSelector", "ipBlock")
+_DIRECTIONS = (("ingress", "from"), ("egress", "to"))
+_WORLD_BITS = 3  # policies that open an eighth of all addresses open the world
+_POLICIES = "networking.k8s.io/networkpolicies"
+# In CEL.
+_SHARES = cel.literal([1 / 2**bits for bits in range(13)])  # of all addresses, by the length of a prefix
+_BLOCKS = "r.?to.orValue([]).filter(t, has(t.ipBlock)).map(t, t.ipBlock)"
+_REACHED = "cidr(b.cidr).containsIP(a) && !b.?except.orValue([]).exists(x, cidr(x).containsIP(a))"
+_ALL_REACHED = f"variables.addresses.filter(a, {_REACHED}).join(', ')"
+_METADATA = cel.every(_BLOCKS, "b", f"!variables.addresses.exists(a, {_REACHED})", _ALL_REACHED)
+
+
+def _asked_of_policies() -> Iterator[cel.Ask]:
+    """The same in CEL; blocks that overlap count twice, which is stricter."""
+    for direction, peers in _DIRECTIONS:
+        rules, anywhere = f"object.spec.?{direction}.orValue([])", "size(r.?ports.orValue([])) == 0"
+        listed = f"r.?{peers}.orValue([])"
+        said = " || ".join(f"has(t.{key})" for key in _WORLD_PEERS)
+        yield cel.thing(_POLICIES, f"{direction} of all peers at all ports",
+                        f"{rules}.all(r, size({listed}) > 0 || !({anywhere}))")  # fmt: skip
+        yield cel.thing(
+            _POLICIES, f"a peer of {direction} without any condition", f"{rules}.all(r, {listed}.all(t, {said}))"
+        )
+        for version in (4, 6):
+            blocks = f"{listed}.filter(t, has(t.ipBlock)).map(t, cidr(t.ipBlock.cidr))"
+            wide = f"{blocks}.filter(b, b.ip().family() == {version} && b.prefixLength() < 13)"
+            share = f"{wide}.map(b, {_SHARES}[b.prefixLength()]).sum()"
+            yield cel.thing(
+                _POLICIES,
+                f"{direction} of nearly all IPv{version} addresses at all ports",
+                f"{rules}.all(r, !({anywhere}) || {share} < {1 / 2**_WORLD_BITS})",
+            )
 
 
 @rule(
@@ -19,10 +51,11 @@ _WORLD_PEERS = ("namespaceSelector", "podSelector", "ipBlock")
     severity=Severity.HIGH,
     source="CIS Kubernetes 5.3.2; NSA/CISA Kubernetes Hardening Guidance",
     types=("NetworkPolicy",),
+    cluster=tuple(_asked_of_policies()),
 )
 def network_policy_allows_all(subject: Subject, _config: Config) -> Iterator[Finding]:
     """A rule without peers, a peer without a condition, or networks that cover the world together."""
-    for direction, peers in (("ingress", "from"), ("egress", "to")):
+    for direction, peers in _DIRECTIONS:
         for one in subject.at("spec", direction).items():
             if one.unknown or one.at(peers).unknown:
                 continue
@@ -43,7 +76,7 @@ def _world(one: Node, peers: Sequence[Node], direction: str) -> Iterator[Finding
     for version, bits in ((4, 32), (6, 128)):
         nets = [item for item in found if item.version == version]
         covered = sum(item.num_addresses for item in ipaddress.collapse_addresses(nets))  # type: ignore[type-var]
-        if covered >= 2 ** (bits - 3):
+        if covered >= 2 ** (bits - _WORLD_BITS):
             yield Finding(text=f"{direction} of nearly all IPv{version} addresses at all ports", path=one.path)
 
 
@@ -57,6 +90,7 @@ def _world(one: Node, peers: Sequence[Node], direction: str) -> Iterator[Finding
     settings={
         "addresses": Setting(type="array", default=list(METADATA), about="addresses that answer with credentials")
     },
+    cluster=(cel.thing(_POLICIES, "reaches {}", *cel.every("object.spec.?egress.orValue([])", "r", *_METADATA)),),
 )
 def network_policy_reaches_metadata(subject: Subject, config: Config) -> Iterator[Finding]:
     """Per block; an exception counts if it covers the address."""
@@ -104,6 +138,8 @@ def egress_without_dns(subjects: Sequence[Subject], _config: Config) -> Iterator
     resolves: set[str] = set()
     policies = of_kind(subjects, "NetworkPolicy")
     for subject in policies:
+        if subject.at("spec", "egress").unknown:  # perhaps this one allows it
+            resolves.add(subject.resource.namespace)
         for one in subject.at("spec", "egress").items():
             ports = one.at("ports").items()
             if not ports or any(
@@ -123,6 +159,10 @@ def _spans(port: Node) -> bool:
 
 
 _GATEWAYS = ["istio-system/istio-ingressgateway"]
+# In CEL.
+_INSIDE = "!(object.spec.?type.orValue('') in ['LoadBalancer', 'NodePort'])"
+_GATEWAY = cel.listed("(object.metadata.namespace + '/' + object.metadata.name)", "gateways")
+_STAYS = cel.matches("object.spec.?externalName.orValue('')", "[.]svc[.]cluster[.]local[.]?$")
 
 
 @rule(
@@ -135,6 +175,22 @@ _GATEWAYS = ["istio-system/istio-ingressgateway"]
     settings={
         "gateways": Setting(type="array", default=_GATEWAYS, about="namespace/name of Services that may be open")
     },
+    cluster=(
+        cel.thing(
+            "/services", "a Service of type {} beside the gateway", f"{_INSIDE} || {_GATEWAY}", "object.spec.type"
+        ),
+        cel.thing("/services", "externalIPs takes traffic of others", "object.spec.?externalIPs.orValue([]) == []"),
+        cel.thing(
+            "/services",
+            "loadBalancerIP takes traffic of others",
+            f"object.spec.?loadBalancerIP.orValue('') == '' || {_GATEWAY}",
+        ),
+        cel.thing(
+            "/services",
+            "an ExternalName leads out of the cluster past the network policies' review",
+            f"object.spec.?type.orValue('') != 'ExternalName' || {_STAYS}",
+        ),
+    ),
 )
 def service_open(subject: Subject, config: Config) -> Iterator[Finding]:
     """LoadBalancer, NodePort, external addresses, and names that lead out."""

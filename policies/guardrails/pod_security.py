@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from . import cel
 from .pods import Container, Pod
 from .rule import PODS, Config, Finding, Setting, Severity, Subject, in_list, rule
 from .values import Node
@@ -16,6 +17,12 @@ _SAFE_SYSCTLS = [
     "net.ipv4.tcp_keepalive_time", "net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_keepalive_intvl",
     "net.ipv4.tcp_keepalive_probes",
 ]  # fmt: skip
+_NAMESPACES, _PROFILES = ("hostNetwork", "hostPID", "hostIPC"), ("seccompProfile", "appArmorProfile")
+# In CEL.
+_ADDED = (
+    "c.?securityContext.?capabilities.?add.orValue([]).map(a, a.trim().upperAscii()).map(a, a.replace('CAP_', '', 1))"
+)
+_SYSCTLS, _NONE = "p.spec.?securityContext.?sysctls.orValue([]).map(y, y.name)", "''"
 
 
 def each(subject: Subject, *, whole: bool = False) -> Iterator[tuple[Pod, Container]]:
@@ -37,6 +44,12 @@ def _found(node: Node, text: str) -> Finding:
     severity=Severity.CRITICAL,
     source="CIS Kubernetes 5.2.2; PSS baseline",
     types=_PODS,
+    cluster=(
+        cel.container("the container is privileged", "!c.?securityContext.?privileged.orValue(false)"),
+        cel.container(
+            "the container is a process of the host", f"!{cel.first_said(('windowsOptions', 'hostProcess'), 'false')}"
+        ),
+    ),
 )
 def privileged_container(subject: Subject, _config: Config) -> Iterator[Finding]:
     """Also Windows' HostProcess, which is the same there."""
@@ -56,11 +69,12 @@ def privileged_container(subject: Subject, _config: Config) -> Iterator[Finding]
     severity=Severity.CRITICAL,
     source="CIS Kubernetes 5.2.3-5.2.5; PSS baseline",
     types=_PODS,
+    cluster=tuple(cel.pod(f"{key} is on", f"!p.spec.?{key}.orValue(false)") for key in _NAMESPACES),
 )
 def host_namespace(subject: Subject, _config: Config) -> Iterator[Finding]:
     """Three switches, one rule."""
     for pod in subject.pods:
-        for key in ("hostNetwork", "hostPID", "hostIPC"):
+        for key in _NAMESPACES:
             if pod.node.at(key).flag(unknown=False):
                 yield _found(pod.node.at(key), f"{key} is on")
 
@@ -72,6 +86,7 @@ def host_namespace(subject: Subject, _config: Config) -> Iterator[Finding]:
     severity=Severity.HIGH,
     source="CIS Kubernetes 5.2.11; PSS baseline",
     types=(PODS, "PersistentVolume"),
+    cluster=(cel.pod("hostPath", "p.spec.?volumes.orValue([]).all(v, !has(v.hostPath))"),),
 )
 def host_path(subject: Subject, _config: Config) -> Iterator[Finding]:
     """In pods, and in volumes that claims are bound to."""
@@ -92,6 +107,7 @@ def host_path(subject: Subject, _config: Config) -> Iterator[Finding]:
     severity=Severity.MEDIUM,
     source="CIS Kubernetes 5.2.12; PSS baseline",
     types=_PODS,
+    cluster=(cel.container("hostPort", "c.?ports.orValue([]).all(o, o.?hostPort.orValue(0) == 0)"),),
 )
 def host_port(subject: Subject, _config: Config) -> Iterator[Finding]:
     """Zero means none."""
@@ -125,6 +141,13 @@ def privilege_escalation(subject: Subject, _config: Config) -> Iterator[Finding]
     severity=Severity.HIGH,
     source="CIS Kubernetes 5.2.7; PSS restricted",
     types=_PODS,
+    cluster=(
+        cel.container("runAsUser is 0", f"{cel.first_said(('runAsUser',), '1')} != 0"),
+        cel.container(
+            "the container takes back runAsNonRoot of its pod",
+            "c.?securityContext.?runAsNonRoot.orValue(true) || !p.spec.?securityContext.?runAsNonRoot.orValue(false)",
+        ),
+    ),
 )
 def runs_as_root(subject: Subject, _config: Config) -> Iterator[Finding]:
     """User 0, however it is written, and a container that takes back what its pod promises."""
@@ -167,6 +190,7 @@ def may_run_as_root(subject: Subject, _config: Config) -> Iterator[Finding]:
     source="CIS Kubernetes 5.2.8; PSS baseline",
     types=_PODS,
     settings={"allowed": Setting(type="array", default=_SAFE_CAPABILITIES, about="capabilities that may be added")},
+    cluster=(cel.container("{} is added", *cel.every(_ADDED, "a", cel.listed("a", "allowed"))),),
 )
 def capability_added(subject: Subject, config: Config) -> Iterator[Finding]:
     """In any case of letters, with or without the prefix of the kernel."""
@@ -219,11 +243,20 @@ def seccomp_missing(subject: Subject, _config: Config) -> Iterator[Finding]:
     severity=Severity.HIGH,
     source="PSS baseline",
     types=_PODS,
+    cluster=(
+        *(
+            cel.container(
+                f"{key} is Unconfined", f"{cel.first_said((key, 'type'), _NONE)}.lowerAscii() != 'unconfined'"
+            )
+            for key in _PROFILES
+        ),
+        cel.container("/proc is not masked", "c.?securityContext.?procMount.orValue('Default') in ['', 'Default']"),
+    ),
 )
 def unconfined(subject: Subject, _config: Config) -> Iterator[Finding]:
     """Fields, and AppArmor's older annotations."""
     for pod, container in each(subject):
-        for key in ("seccompProfile", "appArmorProfile"):
+        for key in _PROFILES:
             profile = pod.effective(container, key).at("type")
             if profile.text().lower() == "unconfined":
                 yield _found(profile, f"{key} is Unconfined")
@@ -244,6 +277,7 @@ def unconfined(subject: Subject, _config: Config) -> Iterator[Finding]:
     source="PSS baseline",
     types=_PODS,
     settings={"allowed": Setting(type="array", default=_SAFE_SYSCTLS, about="kernel parameters that pods may set")},
+    cluster=(cel.pod("sysctl {}", *cel.every(_SYSCTLS, "y", cel.listed("y", "allowed"))),),
 )
 def unsafe_sysctl(subject: Subject, config: Config) -> Iterator[Finding]:
     """Names only; the values do not matter."""

@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, cast
 
+from .cel import Ask
 from .pods import Pod, pods_of
 from .values import Node
 
@@ -162,6 +163,7 @@ class Rule:
     settings: Mapping[str, Setting] = field(default_factory=dict[str, Setting])
     check: Check | None = None
     relation: StackCheck | None = None
+    cluster: tuple[Ask, ...] = ()  # what the API server asks of tenants' objects by itself
 
     def applies(self, subject: Subject) -> bool:
         """Whether the rule looks at such a resource at all."""
@@ -189,6 +191,7 @@ class About:
     types: tuple[str, ...] = ()
     advisory: bool = False
     settings: Mapping[str, Setting] = field(default_factory=dict[str, Setting])
+    cluster: tuple[Ask, ...] = ()
 
     def named(self, name: str, **check: Any) -> Rule:  # noqa: ANN401 - check or relation
         """The rule."""
@@ -202,6 +205,7 @@ class About:
             source=self.source,
             types=self.types,
             settings=self.settings,
+            cluster=self.cluster,
             **check,
         )
 

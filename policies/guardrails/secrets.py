@@ -12,6 +12,7 @@ import re
 import zlib
 from collections.abc import Iterator
 
+from . import cel
 from .pod_security import each
 from .rule import PODS, Config, Finding, Setting, Severity, Subject, rule
 from .values import folded, walk
@@ -88,6 +89,9 @@ def _named_secret(name: str, value: str) -> bool:
     )
 
 
+_VALUE = "e.?value.orValue('')"  # in CEL
+
+
 @rule(
     refuses="A secret in an environment variable, in clear.",
     why="Everybody who may look at pods reads it, and so do crash reports.",
@@ -95,6 +99,10 @@ def _named_secret(name: str, value: str) -> bool:
     severity=Severity.HIGH,
     source="CIS Kubernetes 5.4.1",
     types=(PODS,),
+    cluster=tuple(
+        cel.container(kind, f"c.?env.orValue([]).all(e, !{cel.matches(_VALUE, shape.pattern)})")
+        for kind, shape in _SHAPES
+    ),
 )
 def secret_in_env(subject: Subject, _config: Config) -> Iterator[Finding]:
     """By the shape of the value, or by the name of the variable."""
@@ -197,6 +205,15 @@ def secret_in_user_data(subject: Subject, _config: Config) -> Iterator[Finding]:
 _KNOWN = ("minio", "minio123", "12341234", "$2y$12$4K/VkmDd1q1Orb3xAt82zu8gk7Ad6ReFR4LCP9UeYE90NLiN9Df72", "admin",
           "password", "changeme", "mlpipeline", "ultrasecret", "prom-operator", "test", "root", "secret",
           "aws-access-key", "hunter2")  # fmt: skip
+# In CEL, which cannot open base64: so the words are wrapped. Whole hashes are no words.
+_WORDS = [word for word in _KNOWN if not word.startswith("$")]
+_PROMISED = cel.matches("e.name", _NAMED.pattern)
+_PUBLISHED = (
+    f"({_VALUE}.trim().lowerAscii() in {cel.literal(_WORDS)} || {_VALUE}.trim().lowerAscii() in variables.more)"
+)
+_FORMS = [form for word in _WORDS for form in (word, word.upper(), word.capitalize(), f"{word}\n")]
+_WRAPPED = cel.literal(sorted({base64.b64encode(form.encode()).decode() for form in _FORMS}))
+_KEPT = f"{cel.matches('k', _NAMED.pattern)} && string(object.data[k]) in {_WRAPPED}"
 
 
 @rule(
@@ -207,6 +224,10 @@ _KNOWN = ("minio", "minio123", "12341234", "$2y$12$4K/VkmDd1q1Orb3xAt82zu8gk7Ad6
     source="kubeflow/manifests: README, Change the default user password",
     types=("Secret", "ConfigMap", "kubernetes:"),
     settings={"more": Setting(type="array", default=[], about="further passwords that count as published")},
+    cluster=(
+        cel.container("a published password", f"c.?env.orValue([]).all(e, !({_PROMISED} && {_PUBLISHED}))"),
+        cel.thing("/secrets", "a published password", f"object.?data.orValue({{}}).all(k, !({_KEPT}))"),
+    ),
 )
 def default_credentials(subject: Subject, config: Config) -> Iterator[Finding]:
     """In Secrets under names of passwords, in environments, and Dex's published hash anywhere."""

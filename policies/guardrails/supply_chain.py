@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from . import cel
 from .pod_security import each
 from .pods import Container
 from .rule import PODS, Config, Finding, Setting, Severity, Subject, in_list, rule
@@ -25,6 +26,21 @@ _INSTALL = re.compile(
     r"|\b(curl|wget)\b[^|;&]*\|\s*(sudo\s+)?(ba|z|da)?sh\b"
     r"|\bgit\s+clone\b"
 )
+# The same in CEL, which has no functions of one's own.
+_TAGGED = r"@sha256:[0-9a-f]{64}|^[^@]*:[^/@]+(@.*)?$"
+_MOVING = (
+    rf"(?i):({'|'.join(sorted(_FLOATING))})(@|$)|:({'|'.join(sorted(_FLOATING - {'release', 'stable'}))})[-_.][^/]*$"
+    r"|:[^/]*[-_.]latest(@|$)"
+)
+_HOST = "(i.split('/')[0].contains('.') || i.split('/')[0].contains(':') || i.startsWith('localhost/'))"
+_FULL = f"(i.contains('/') ? ({_HOST} ? i : 'docker.io/' + i) : 'docker.io/library/' + i)"
+_LISTED = f"variables.allowed.exists(o, {_FULL}.startsWith(o.endsWith('/') ? o : o + '/'))"
+_EXECS = ("lifecycle.?postStart", "lifecycle.?preStop", "livenessProbe", "readinessProbe", "startupProbe")
+_COMMANDS = [
+    "c.?command.orValue([]) + c.?args.orValue([]) + [c.?source.orValue('')]",
+    *(f"c.?{place}.?exec.?command.orValue([])" for place in _EXECS),
+]
+_LINES = f"[{', '.join(f'dyn({line})' for line in _COMMANDS)}].map(l, l.join(' ').replace('\\\\', ' '))"
 
 
 def images_of(subject: Subject) -> Iterator[tuple[Node, str]]:
@@ -74,6 +90,10 @@ def registry(image: str) -> str:
     severity=Severity.HIGH,
     source="NSA/CISA Kubernetes Hardening Guidance; Kubernetes: Images",
     types=_PODS,
+    cluster=(
+        cel.image("the image has no tag", cel.matches("i", _TAGGED)),
+        cel.image("the image's tag moves", f"{cel.matches('i', _DIGEST.pattern)} || !{cel.matches('i', _MOVING)}"),
+    ),
 )
 def image_floating(subject: Subject, _config: Config) -> Iterator[Finding]:
     """`latest` in any case of letters or behind a suffix (`nightly-gpu`); a digest makes any tag harmless."""
@@ -98,6 +118,7 @@ def image_floating(subject: Subject, _config: Config) -> Iterator[Finding]:
     source="NSA/CISA Kubernetes Hardening Guidance; CIS EKS 5.1",
     types=_PODS,
     advisory=True,
+    cluster=(cel.image("no digest", cel.matches("i", _DIGEST.pattern + "$")),),
 )
 def image_without_digest(subject: Subject, _config: Config) -> Iterator[Finding]:
     """The digest must be at the end, and whole."""
@@ -116,6 +137,7 @@ def image_without_digest(subject: Subject, _config: Config) -> Iterator[Finding]
     settings={
         "allowed": Setting(type="array", default=_REGISTRIES, about="how names of images may begin, with a slash")
     },
+    cluster=(cel.image("the registry is not listed", _LISTED),),
 )
 def image_registry(subject: Subject, config: Config) -> Iterator[Finding]:
     """An entry without a slash at its end would admit good.example.evil as well, so one is added."""
@@ -147,6 +169,9 @@ def commands_of(subject: Subject) -> Iterator[tuple[Node, str]]:
     severity=Severity.MEDIUM,
     source="NSA/CISA Kubernetes Hardening Guidance; upstream: kubeflow/pipelines, lightweight components",
     types=(PODS, "ConfigMap"),
+    cluster=(
+        cel.container("installs software at start", f"!{_LINES}.exists(l, {cel.matches('l', _INSTALL.pattern)})"),
+    ),
 )
 def installs_at_start(subject: Subject, _config: Config) -> Iterator[Finding]:
     """Command, arguments, hooks, probes, and scripts that are kept in a ConfigMap."""

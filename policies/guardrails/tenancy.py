@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from . import cel
 from .network import closing
 from .rule import PODS, Config, Finding, Setting, Severity, Subject, in_list, of_kind, relation, rule
 
 _SYSTEM = ["kube-system", "kube-public", "kube-node-lease", "default"]
+_LEVEL = "object.metadata.?labels['pod-security.kubernetes.io/enforce'].orValue('')"  # in CEL
 _OUTSIDE = {"outside": Setting(type="array", default=_SYSTEM, about="namespaces that the cluster brings itself")}
 
 
@@ -19,6 +21,13 @@ _OUTSIDE = {"outside": Setting(type="array", default=_SYSTEM, about="namespaces 
     source="CIS Kubernetes 5.2.1; Pod Security Admission",
     types=("Namespace",),
     settings=_OUTSIDE,
+    cluster=(
+        cel.thing(
+            "/namespaces",
+            "no standard is enforced",
+            f"{cel.listed('object.metadata.name', 'outside')} || {_LEVEL} in ['baseline', 'restricted']",
+        ),
+    ),
 )
 def namespace_without_pod_security(subject: Subject, config: Config) -> Iterator[Finding]:
     """`privileged` is the same as none, and has to be exempted by name."""

@@ -17,7 +17,8 @@ from typing import Any
 from infra.local.control_plane import ControlPlane
 from kubeflow.distribution import CacheMissingError, load
 from kubeflow.distribution.table import CURRENT
-from tests.bench import clouds, watch
+from tests.bench import clouds, policies, watch
+from tests.bench import load as load_bench
 from tests.bench.kubectl import Kubectl, crds, waves_of
 from tests.support.cluster import TOOLS
 from tests.support.engine import ROOT, install_stand_ins, missing, tools
@@ -40,6 +41,8 @@ def main() -> int:
             "growth": _growth,
             "whole platform": _whole,
             "clouds": clouds.measure,
+            "policies": policies.measure,
+            "load": _load,
         }
         for name, part in parts.items():
             print(f"{name} ...", flush=True)
@@ -52,6 +55,10 @@ def main() -> int:
         print(_line(measure))
     print(f"written: {out.relative_to(ROOT)}")
     return 0
+
+
+def _load(_: Path) -> list[Measure]:
+    return load_bench.measure()["measures"]
 
 
 @contextmanager

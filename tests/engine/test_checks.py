@@ -14,10 +14,10 @@ from typing import Any, cast
 import pytest
 
 from infra.local.control_plane import ControlPlane
+from tests.support import grounds
 from tests.support.cluster import TOOLS
 from tests.support.engine import missing, tools
 from tests.support.stack_outputs import GPU_TAINT, outputs
-from workloads import runner
 from workloads.__main__ import main
 from workloads.api import Api, Json
 from workloads.catalog import BY_ID
@@ -181,7 +181,7 @@ def target(kubeconfig: str) -> Target:
 
 def judged(name: str, api: Api, target: Target, visit: Visit | None = None) -> Result:
     with visit or Visit(api, run="test", timeout_seconds=4) as open_visit:
-        (result,) = runner.run([BY_ID[name]], target, open_visit, required=frozenset(), progress=lambda _: None)
+        (result,) = grounds.judged([BY_ID[name]], grounds.grounds(target, open_visit))
     return result
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,13 +107,30 @@ def test_a_rule_is_switched_off_and_configured_by_the_packs_configuration(progra
     assert "image-registry" in rules
 
 
-def test_the_pack_is_no_laxer_without_its_reader(program: Project, tmp_path: Path) -> None:
+SLOW = """
+    import sys
+
+    sys.path.insert(0, {root!r})
+    from policies.guardrails import RULES
+    from policies.guardrails.pack import run
+
+    run(RULES, shared=False)
+    """
+
+
+def test_the_pack_finds_the_same_where_the_sdk_converts_every_resource_for_every_rule(
+    program: Project, tmp_path: Path
+) -> None:
+    slow = tmp_path / "slow"
+    slow.mkdir()
+    facts = (ROOT / "policies" / "PulumiPolicy.yaml").read_text(encoding="utf-8")
+    (slow / "PulumiPolicy.yaml").write_text(facts.replace("../.venv", str(ROOT / ".venv")), encoding="utf-8")
+    (slow / "__main__.py").write_text(textwrap.dedent(SLOW).format(root=str(ROOT)), encoding="utf-8")
     program.preview(*PACK).failed()
-    with_reader = said(program)
-    file = tmp_path / "config.json"
-    file.write_text(json.dumps({"reader": "disabled"}), encoding="utf-8")
-    program.preview(*PACK, "--policy-pack-config", str(file)).failed()
-    assert said(program) == with_reader
+    fast = said(program)
+    program.preview("--policy-pack", str(slow)).failed()
+    assert len(fast) > 10
+    assert said(program) == fast
 
 
 def judged(project: Project, file: Path, capsys: pytest.CaptureFixture[str]) -> set[tuple[str, str, str]]:

@@ -72,7 +72,7 @@ def test_every_problem_is_told_at_once() -> None:
         "all",
     ]
     assert complaints({"exemptions": rows, "rules": {}, "production": "maybe"}) == [
-        "policies.rules: unknown key, allowed are production, exemptions",
+        "policies.rules: unknown key, allowed are production, upstream, exemptions",
         "policies.production: must be true or false",
         "policies.exemptions[0].rule: there is no rule no-such-rule",
         "policies.exemptions[0].expires: must be a date such as 2027-03-31",
@@ -99,3 +99,15 @@ def test_production_is_a_word_of_the_stack_file() -> None:
     rules = {item.rule.name for item in judged({"production": True}, bucket)}
     assert "deletion-unprotected" in rules
     assert "deletion-unprotected" not in {item.rule.name for item in judged(None, bucket)}
+
+
+def test_what_upstreams_own_objects_need_is_accepted_where_the_stack_says_so() -> None:
+    exporter = resource("kubernetes:apps/v1:DaemonSet", {
+        "kind": "DaemonSet", "metadata": {"name": "a-node-exporter", "namespace": "monitoring"},
+        "spec": {"template": {"spec": {"hostNetwork": True, "containers": []}}},
+    })  # fmt: skip
+    rules = {one.rule.name: one.outcome for one in judged({"upstream": True}, exporter) if one.resource is exporter}
+    assert rules["host-namespace"] is Outcome.EXEMPTED
+    assert complaints({"upstream": True}) == []  # rows that a stack does not need are not its fault
+    strict = {one.rule.name: one.outcome for one in judged({}, exporter) if one.resource is exporter}
+    assert strict["host-namespace"] is Outcome.REFUSED

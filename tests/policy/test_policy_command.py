@@ -13,7 +13,7 @@ from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, unknown_checking_proxy
 from policies.guardrails import RULES
 from policies.guardrails.check import main
 from policies.guardrails.judge import Court
-from policies.guardrails.pack import policies, stack_settings
+from policies.guardrails.pack import Memory, policies, stack_settings
 from policies.guardrails.sources import from_preview, from_state
 from policies.guardrails.values import UNKNOWN, plain
 from tests.policy.cases import DEPLOYMENT, MAIN, Object, changed, pod, privileged
@@ -153,7 +153,7 @@ def asked(inputs: Object) -> set[tuple[str, str]]:
     place = (DEPLOYMENT, unknown_checking_proxy(inputs), URN, "bad", options, None)
     one = pulumi_policy.ResourceValidationArgs(*place)
     stack = pulumi_policy.StackValidationArgs([pulumi_policy.PolicyResource(*place, None, [], {})])
-    made: list[Any] = [*policies(RULES, Court(rules=RULES))]
+    made: list[Any] = [*policies(RULES, Court(rules=RULES), Memory())]
     questions: tuple[tuple[Any, Any], ...] = (
         (pulumi_policy.ResourceValidationPolicy, one),
         (pulumi_policy.StackValidationPolicy, stack),

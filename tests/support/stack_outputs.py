@@ -8,7 +8,7 @@ from typing import Any
 GPU_TAINT = "nvidia.com/gpu"
 
 _OUTPUTS: dict[str, Any] = {
-    "schema": 1,
+    "schema": 2,
     "environment": "local",
     "standins": [],
     "cluster": {
@@ -38,12 +38,13 @@ _OUTPUTS: dict[str, Any] = {
             }
             for name, gpus in (("check-vision", 4), ("check-nlp", 0))
         },
+        "components": [],
         "priorityClasses": {
             "kubeflow-platform": 1_000_000, "kubeflow-serving": 100_000,
             "kubeflow-training": 10_000, "kubeflow-batch": 1_000,
         },
     },
-    "validation": {"disruptive": False, "required": {}, "timeoutSeconds": 20},
+    "validation": {"disruptive": False, "required": {}, "thresholds": {}, "timeoutSeconds": 20},
     "kubeconfig": "",
 }  # fmt: skip
 

@@ -46,6 +46,7 @@ def put_together(*core: Json, component: str = "dex") -> Assembly:
         site = Site(
             spec=PlatformSpec(tenants=TENANTS, components=(component,)),
             cluster=assembled.cluster(assembled.REAL, accelerator=None),
+            exempted=(),
             source=Source(names=(), distribution=distribution, folder="cache"),
             config=samples.secrets({}),
             values={},

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
+from dataclasses import replace
 from typing import Any
 
+import pulumi
 import pytest
 import yaml
 
 from kubeflow.install.transforms import Context
 from kubeflow.observability import Stack, objects, steps
-from kubeflow.observability.metrics import DECLARED, EVERY_PROXY, METRICS, SERIES, Type
+from kubeflow.observability.facts import Facts, Pool, described, from_outputs, problems
+from kubeflow.observability.metrics import DECLARED, EVERY_PROXY, METRICS, RUNS, SERIES, Type, exporter
 from kubeflow.observability.scrape import TARGETS, How
 from kubeflow.quantity import Quantity
-from kubeflow.spec.monitoring import MonitoringSpec
+from kubeflow.spec.monitoring import (
+    Channel,
+    CostSpec,
+    EndpointSpec,
+    LimitsSpec,
+    MonitoringSpec,
+    ReceiverSpec,
+    Severity,
+)
+from tests.support import samples
+from tests.support.stack_outputs import outputs
 
 Json = dict[str, Any]
 
@@ -153,6 +168,7 @@ def test_conditions_of_installed_kinds_only_become_metrics_and_may_be_read() -> 
     (flag,) = (text for text in args if text.startswith("--custom-resource-state-config="))
     resources = yaml.safe_load(flag.partition("=")[2])["spec"]["resources"]
     assert [resource["groupVersionKind"]["kind"] for resource in resources] == ["TrainJob"]
+    assert any("namespaces=[pod-security.kubernetes.io/enforce]" in text for text in args)
     assert [rule["resources"] for rule in role["rules"]] == [["pods"], ["customresourcedefinitions"], ["trainjobs"]]
     assert "kubeflow_trainjob_condition_status" in METRICS
 
@@ -207,6 +223,151 @@ def test_grafana_learns_where_installed_stores_are() -> None:
     assert names == ["grafana-datasource-tempo"]
 
 
+def test_exemptions_of_the_mesh_become_metrics_where_there_is_a_mesh() -> None:
+    given = stack(installed=frozenset({"istio", "prometheus"}))
+    name = "kube-prometheus-stack-kube-state-metrics"
+    container = kept(a_deployment(name, "monitoring"), given)["spec"]["template"]["spec"]["containers"][0]
+    (flag,) = (text for text in container["args"] if text.startswith("--custom-resource-state-config="))
+    (resource,) = yaml.safe_load(flag.partition("=")[2])["spec"]["resources"]
+    assert resource["groupVersionKind"]["kind"] == "PeerAuthentication"
+    names = {f"{resource['metricNamePrefix']}_{metric['name']}" for metric in resource["metrics"]}
+    assert names <= set(METRICS)
+    role = kept({**an_object("ClusterRole", name), "rules": []}, given)
+    assert {"peerauthentications"} <= {plural for rule in role["rules"] for plural in rule["resources"]}
+
+
+FACTS = Facts(
+    pools={"gpu": Pool(nodes=2, gpus=8, product="NVIDIA-L4")}, tenants={"team-a": 4}, installed=EVERYTHING,
+    resource="nvidia.com/gpu",
+)  # fmt: skip
+HOOK = ReceiverSpec(channel=Channel.WEBHOOK, secret="hook", networks=("10.9.0.0/24",), port=8443)
+
+
+def test_dashboards_and_rules_come_with_their_stack() -> None:
+    given = replace(stack(), facts=FACTS)
+    planned = list(objects(given))
+    found = Counter(one.body["kind"] for one in planned)
+    assert found["PrometheusRule"] == 6
+    assert found["ConfigMap"] == 10 + 2  # dashboards, sources of logs and traces
+    assert {one.body["metadata"]["namespace"] for one in planned} == {"monitoring"}
+    assert len({one.name for one in planned}) == len(planned)
+
+
+def test_buckets_of_latency_end_at_the_limits_of_the_stack_file() -> None:
+    spec = MonitoringSpec(limits=LimitsSpec(serving_milliseconds=180))
+    given = stack(spec)
+    text = "defaultTemplates: [sidecar]\ntemplates:\n  sidecar: |\n    spec: {}\n"
+    injector = an_object("ConfigMap", "istio-sidecar-injector", "istio-system", data={"config": text})
+    config = yaml.safe_load(kept(injector, given)["data"]["config"])
+    gateway = kept(a_deployment("istio-ingressgateway", "istio-system"), given)
+    added = yaml.safe_load(config["templates"]["bounds"])["metadata"]["annotations"]
+    ours = gateway["spec"]["template"]["metadata"]["annotations"]
+    assert config["defaultTemplates"] == ["sidecar", "bounds"]
+    assert config["templates"]["sidecar"] == "spec: {}\n"
+    assert added.items() <= ours.items()
+    assert {100, 180} <= set(json.loads(added["sidecar.istio.io/statsHistogramBuckets"])["istio"])
+
+
+def test_no_tenant_brings_grafana_a_source_or_alertmanager_a_route() -> None:
+    env = [{"name": "NAMESPACE", "value": "ALL"}, {"name": "LABEL", "value": "grafana_dashboard"}]
+    grafana = a_deployment("kube-prometheus-stack-grafana", "monitoring")
+    grafana["spec"]["template"]["spec"]["containers"] = [
+        {"name": "grafana-sc-dashboard", "env": env},
+        {"name": "grafana"},
+    ]
+    collector, other = kept(grafana, stack())["spec"]["template"]["spec"]["containers"]
+    assert {"name": "NAMESPACE", "value": "monitoring"} in collector["env"]
+    assert {"name": "NAMESPACE", "value": "ALL"} not in collector["env"]
+    assert other == {"name": "grafana"}
+    manager = kept(an_object("Alertmanager", "a", spec={"alertmanagerConfigSelector": {}}), stack())["spec"]
+    assert manager["alertmanagerConfigSelector"] != {}
+    (tenant,) = manager["alertmanagerConfigNamespaceSelector"]["matchExpressions"]
+    assert tenant["operator"] == "DoesNotExist"
+    assert "alertmanagerConfiguration" not in manager
+
+
+def test_receivers_secrets_are_named_and_never_written() -> None:
+    spec = MonitoringSpec(receivers={"ops": HOOK})
+    config = samples.secrets({"hook": "https://hook.example.com/very-secret"})
+    made = {one.body["kind"]: one for one in objects(stack(spec), config)}
+    assert made["AlertmanagerConfig"].body["spec"]["receivers"][1] == {
+        "name": "ops",
+        "webhookConfigs": [{"urlSecret": {"name": "alert-receivers", "key": "ops"}, "sendResolved": True}],
+    }
+    assert isinstance(made["Secret"].body["stringData"]["ops"], pulumi.Output)
+    assert "very-secret" not in str([one.body for one in made.values()])
+    chosen = kept(an_object("Alertmanager", "a", spec={}), stack(spec))["spec"]["alertmanagerConfiguration"]
+    assert chosen == {"name": made["AlertmanagerConfig"].body["metadata"]["name"]}
+
+
+def test_alertmanager_reaches_its_receivers_and_nothing_more() -> None:
+    spec = MonitoringSpec(receivers={"ops": HOOK})
+    config = samples.secrets({"hook": "x"})
+    (policy,) = (one.body["spec"] for one in objects(stack(spec), config) if one.body["kind"] == "NetworkPolicy")
+    assert policy["egress"] == [
+        {"to": [{"ipBlock": {"cidr": "10.9.0.0/24"}}], "ports": [{"protocol": "TCP", "port": 8443}]}
+    ]
+    assert policy["podSelector"]["matchLabels"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"channel": Channel.EMAIL}, "smarthost is missing; sender is missing; to is missing; username is missing"),
+        ({"channel": Channel.SLACK}, "room is missing"),
+        ({"channel": Channel.WEBHOOK, "room": "#a"}, "room means nothing to webhook"),
+        ({"channel": Channel.WEBHOOK, "networks": ()}, "at least one is needed"),
+        ({"channel": Channel.WEBHOOK, "networks": ("here",)}, "networks: 'here' does not appear to be"),
+        ({"channel": Channel.WEBHOOK, "networks": ("169.254.0.0/16",)}, "holds the instance metadata address"),
+    ],
+)
+def test_a_receiver_that_nobody_could_reach_is_refused(wrong: Json, message: str) -> None:
+    given: Json = {"secret": "s", "networks": ("10.9.0.0/24",), **wrong}
+    with pytest.raises(ValueError, match=message):
+        ReceiverSpec(**given)
+
+
+def test_a_budget_without_prices_and_pages_without_a_folder_are_refused() -> None:
+    with pytest.raises(ValueError, match="prices are none"):
+        CostSpec(monthly=100)
+    with pytest.raises(ValueError, match="does not end in /"):
+        MonitoringSpec(runbooks="https://example.com/pages")
+
+
+def test_severities_are_ordered() -> None:
+    assert Severity.WARNING.and_above == ("warning", "critical")
+    assert Severity.INFO.and_above == ("info", "warning", "critical")
+
+
+def test_settings_that_name_what_is_not_there_are_all_found() -> None:
+    spec = MonitoringSpec(
+        cost=CostSpec(prices={"gone": 1}), endpoints={"team-x/iris": EndpointSpec()},
+        receivers={"ops": replace(HOOK, tenants=("team-a", "team-y"))},
+    )  # fmt: skip
+    assert list(problems(replace(FACTS, spec=spec))) == [
+        "platform.monitoring.cost.prices.gone: no such pool; allowed: gpu",
+        "platform.monitoring.endpoints.team-x/iris: no such tenant; allowed: team-a",
+        "platform.monitoring.receivers.ops.tenants: no tenant team-y; allowed: team-a",
+    ]
+
+
+def test_what_a_stack_tells_of_its_monitoring_is_what_dashboards_are_made_from() -> None:
+    spec = MonitoringSpec(
+        limits=LimitsSpec(gpu_celsius=70), endpoints={"check-nlp/bert": EndpointSpec(milliseconds=40)},
+        cost=CostSpec(prices={"general": 2}, monthly=100), runbooks="https://example.com/",
+    )  # fmt: skip
+    told = {**outputs(), "monitoring": json.loads(json.dumps(described(spec)))}
+    assert from_outputs(told).spec == spec
+    assert from_outputs(outputs()).spec == MonitoringSpec()
+
+
+def test_metrics_of_components_leave_with_them() -> None:
+    assert exporter(METRICS["kueue_pending_workloads"]) == "kueue"
+    assert exporter(METRICS["istio_requests_total"]) == "istio"
+    assert exporter(METRICS["kubeflow_trainjob_condition_status"]) == "trainer"
+    assert exporter(METRICS["kubelet_volume_stats_used_bytes"]) is None
+
+
 def test_each_metric_is_named_once_as_prometheus_allows() -> None:
     names = [metric.name for metric in DECLARED]
     assert sorted(names) == sorted(set(names))
@@ -218,7 +379,7 @@ def test_each_metric_is_named_once_as_prometheus_allows() -> None:
 def test_each_metric_comes_from_a_target_that_is_read() -> None:
     targets = {str(target) for target in TARGETS}
     assert any(target.how is How.PROXY for target in TARGETS)
-    assert [metric.name for metric in DECLARED if metric.of not in targets | {EVERY_PROXY}] == []
+    assert [metric.name for metric in DECLARED if metric.of not in targets | {EVERY_PROXY, RUNS}] == []
     assert all(metric.source for metric in DECLARED)
 
 

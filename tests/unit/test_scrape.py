@@ -98,6 +98,12 @@ def test_one_monitor_serves_all_tenants_and_only_their_pods_with_a_sidecar() -> 
     assert "serving.kserve.io/inferenceservice" in spec["podTargetLabels"]
 
 
+def test_only_the_platforms_own_may_say_whom_they_count() -> None:
+    """A controller's `namespace` is the tenant's; a tenant's own could be anybody's."""
+    assert endpoint(made("katib")["kubeflow-katib-controller"])["honorLabels"] is True
+    assert endpoint(made(tenants=("team-a",))["tenant-pods"])["honorLabels"] is False
+
+
 def test_without_tenants_nobody_looks_for_their_pods() -> None:
     assert "tenant-pods" not in made(*EVERYTHING)
 

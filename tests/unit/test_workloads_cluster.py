@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
@@ -12,11 +13,16 @@ from urllib3.exceptions import NewConnectionError
 from tests.support.stack_outputs import outputs
 from workloads import cluster, runner
 from workloads.api import Api, Json, UnreachableError
-from workloads.catalog import CATALOG
+from workloads.backends.cluster.kinds import UnknownKindError
+from workloads.backends.process.bench import Bench
+from workloads.catalog import limits
 from workloads.cluster import LeftoversError, Visit
 from workloads.contract import RUN_LABEL, parse
+from workloads.criteria.platform import PLATFORM
+from workloads.criterion import Backend
 from workloads.outcome import NotMeasurableError, Outcome
 from workloads.pods import pod
+from workloads.profile import QUICK
 
 
 class Server:
@@ -107,7 +113,8 @@ def test_whatever_stops_a_run_its_objects_are_removed(server: Server, interrupti
     def work() -> None:
         with visit(server) as open_visit:
             open_visit.make("team", "pods", pod())
-            open_visit.make("team", "secrets", {"metadata": {"generateName": "proof-"}})
+            secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"generateName": "proof-"}}
+            open_visit.make("team", "secrets", secret)
             raise interruption
 
     with pytest.raises(interruption):
@@ -156,9 +163,33 @@ def test_an_unusable_kubeconfig_is_named_as_such() -> None:
             Api.from_kubeconfig(text)
 
 
-def test_no_check_passes_on_a_server_that_answers_nothing_useful(server: Server) -> None:
+def test_a_kind_that_the_cluster_does_not_know_is_asked_for_once_in_a_visit(server: Server) -> None:
+    with visit(server) as open_visit:
+        open_visit.clear()
+        open_visit.clear()
+    asked = [line for line in server.log if "/apis/kubeflow.org/v1/pytorchjobs" in line]
+    assert len(asked) == 1
+
+
+def test_objects_are_removed_with_all_that_was_made_of_them(server: Server) -> None:
+    with visit(server) as open_visit:
+        open_visit.make("team", "pods", pod())
+    (deletion,) = [line for line in server.log if line.startswith("DELETE")]
+    assert deletion.endswith("?propagationPolicy=Background")
+
+
+def test_what_could_not_be_found_again_is_not_made(server: Server) -> None:
+    body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"generateName": "proof-"}}
+    with visit(server) as open_visit, pytest.raises(UnknownKindError):
+        open_visit.submit("team", body)
+    assert [line for line in server.log if line.startswith("POST")] == []
+
+
+def test_no_check_passes_on_a_server_that_answers_nothing_useful(server: Server, tmp_path: Path) -> None:
     server.refusal = (403, "no")
     target = parse(outputs(validation__disruptive=True), source="test")
+    bench = Bench(target=target, profile=QUICK, folder=tmp_path, limits=limits(target), say=lambda _: None)
     with visit(server) as open_visit:
-        results = runner.run(CATALOG, target, open_visit, required=frozenset(), progress=lambda _: None)
+        grounds = runner.Grounds(target=target, visit=open_visit, bench=bench, allowed=frozenset({Backend.CLUSTER}))
+        results = runner.run(PLATFORM, grounds, required=frozenset(), progress=lambda _: None, keep=lambda _: None)
     assert [one.id for one in results if one.outcome in {Outcome.PASS, Outcome.SKIP}] == []

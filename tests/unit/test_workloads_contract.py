@@ -36,10 +36,10 @@ def test_tenants_may_use_the_priority_classes_that_are_not_reserved_lowest_first
 
 def test_another_schema_number_is_refused_before_anything_else_is_read() -> None:
     with pytest.raises(OutputsError) as refused:
-        parse({"schema": 2}, source="stack prod")
+        parse({"schema": 9}, source="stack prod")
     assert str(refused.value).splitlines() == [
         "stack prod: not usable as stack outputs",
-        "  - schema: expected 1, found 2: use the validation of that version",
+        "  - schema: expected 2, found 9: use the validation of that version",
     ]
 
 
@@ -93,7 +93,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
 def test_the_engine_is_asked_for_the_outputs_of_the_named_stack(tmp_path: Path, engine: Callable[[str], None]) -> None:
     (tmp_path / "outputs.json").write_text(json.dumps(outputs(environment="existing")), encoding="utf-8")
     engine(f'echo "$@" > {tmp_path}/asked; cat {tmp_path}/outputs.json')
-    assert source.from_stack("prod").environment == "existing"
+    assert source.from_stack("prod").target.environment == "existing"
     asked = (tmp_path / "asked").read_text(encoding="utf-8").split()
     assert asked == ["stack", "output", "--json", "--show-secrets", "--stack", "prod"]
 

@@ -5,12 +5,16 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.grounds import grounds
+from tests.support.grounds import judged as results
 from tests.support.stack_outputs import outputs
 from workloads import runner
-from workloads.catalog import BY_ID, CATALOG, Criterion, UnknownCriterionError, required_ids, select
+from workloads.backends.process.bench import Bench
+from workloads.catalog import BY_ID, CATALOG, FixedThresholdError, UnknownCriterionError, limits, required_ids, select
 from workloads.cluster import Visit
 from workloads.contract import Target, parse
-from workloads.outcome import NotMeasurableError, Outcome, Probes, Result
+from workloads.criterion import RUNNING_CONTAINERS, Backend, Criterion
+from workloads.outcome import Measurement, NotMeasurableError, Outcome, Probes, Result, SkippedError
 
 
 class Untouched(Visit):
@@ -34,11 +38,9 @@ def judged(
     check: Callable[[Target, Visit], Probes], *, visit: Untouched | None = None, disruptive: bool = False
 ) -> Result:
     base = BY_ID["quota.pod-over-quota-is-refused"]
-    criterion = replace(base, check=check, disruptive=disruptive)
-    target = parse(outputs(), source="test")
-    (result,) = runner.run(
-        [criterion], target, visit or Untouched(), required=frozenset(BY_ID), progress=lambda _: None
-    )
+    criterion = replace(base, cluster=check, disruptive=disruptive)
+    place = grounds(parse(outputs(), source="test"), visit or Untouched())
+    (result,) = results([criterion], place, required=frozenset(BY_ID))
     return result
 
 
@@ -127,7 +129,8 @@ def test_a_check_is_skipped_for_what_the_stack_lacks() -> None:
 
 
 def test_the_example_stack_lacks_nothing() -> None:
-    assert [unmet(criterion) for criterion in CATALOG] == [None] * len(CATALOG)
+    asked = [one for one in CATALOG if one.cluster and RUNNING_CONTAINERS not in one.needs]
+    assert {one.id: unmet(one) for one in asked} == dict.fromkeys((one.id for one in asked), None)
 
 
 def test_a_stack_may_change_what_is_required() -> None:
@@ -158,3 +161,96 @@ def test_selected_criteria_keep_the_order_of_the_catalog() -> None:
     wanted = [CATALOG[3].id, CATALOG[1].id]
     assert [one.id for one in select(wanted)] == [CATALOG[1].id, CATALOG[3].id]
     assert select([]) == CATALOG
+
+
+def measured(value: float = 150.0, *, held: bool = True) -> Probes:
+    made = Probes()
+    figure = Measurement(metric="p95", value=value, unit="ms", n=1_000, method="test", limit=200, low=140, high=160)
+    made.measured("95 % are answered in time", figure, held=held)
+    made.negative("no request fails", held=True, saw="0 of 1,000")
+    return made
+
+
+def in_time(_: Bench) -> Probes:
+    return measured()
+
+
+def on_bench(check: Callable[[Bench], Probes]) -> Result:
+    base = BY_ID["quota.pod-over-quota-is-refused"]
+    criterion = replace(
+        base, cluster=None, process=check, unit="ms", threshold=200.0, unmeasured="no check", bench_place="this machine"
+    )
+    place = grounds(parse(outputs(), source="test"), Untouched())
+    bench = replace(place.bench, limits={criterion.id: 200.0})
+    (result,) = results([criterion], replace(place, bench=bench), required=frozenset(BY_ID))
+    return result
+
+
+def test_a_figure_of_the_criterions_unit_stands_beside_its_limit() -> None:
+    result = on_bench(lambda _: measured())
+    assert (result.outcome, result.value, result.threshold, result.backend) == (Outcome.PASS, 150.0, 200.0, "process")
+    assert result.reason == "p95 150 ms, at most 200, 140 to 160, n = 1,000"
+
+
+def test_a_figure_fails_by_its_statistic_even_if_it_is_below_the_limit() -> None:
+    result = on_bench(lambda _: measured(195, held=False))
+    assert result.outcome is Outcome.FAIL
+    assert result.reason.startswith("not so: 95 % are answered in time (p95 195 ms")
+
+
+def test_a_measurement_that_doubts_itself_is_repeated_and_says_so() -> None:
+    tries: list[str] = []
+
+    def shaky(_: Bench) -> Probes:
+        tries.append("")
+        if len(tries) < runner.TRIES:
+            raise NotMeasurableError("the generator was late")
+        return measured()
+
+    result = on_bench(shaky)
+    assert (result.outcome, len(tries)) == (Outcome.PASS, runner.TRIES)
+    assert "tried 3 times; not valid before: the generator was late" in result.notes[0]
+
+
+def test_a_measurement_that_never_is_valid_is_neither_a_pass_nor_a_failure() -> None:
+    def late(_: Bench) -> Probes:
+        raise NotMeasurableError("the generator was late")
+
+    result = on_bench(late)
+    assert (result.outcome, result.reason, result.value) == (Outcome.INVALID, "the generator was late", None)
+
+
+def test_a_check_that_finds_it_cannot_be_made_is_a_skip() -> None:
+    def missing(_: Bench) -> Probes:
+        raise SkippedError("no second GPU")
+
+    assert on_bench(missing).outcome is Outcome.SKIP
+
+
+def test_the_cluster_comes_before_this_machine() -> None:
+    both = replace(BY_ID["quota.pod-over-quota-is-refused"], process=in_time, bench_place="this machine")
+    target = parse(outputs(), source="test")
+    assert both.backend(target, frozenset(Backend))[0] is Backend.CLUSTER
+    assert both.backend(target, frozenset({Backend.PROCESS})) == (Backend.PROCESS, "this machine")
+    needy = replace(both, needs=(RUNNING_CONTAINERS,))
+    assert needy.backend(target, frozenset(Backend)) == (Backend.PROCESS, "this machine")
+    assert replace(needy, process=None).backend(target, frozenset(Backend)) == (
+        None,
+        "needs nodes that run containers, which this stack does not have",
+    )
+
+
+def test_a_stack_is_not_held_to_what_its_kind_cannot_show() -> None:
+    needy = replace(BY_ID["quota.pod-over-quota-is-refused"], needs=(RUNNING_CONTAINERS,))
+    simulated = parse(outputs(), source="test")
+    real = parse(outputs(cluster__capabilities=["containers"]), source="test")
+    assert (needy.measurable(simulated), needy.measurable(real)) == (False, True)
+    local = replace(needy, process=in_time)
+    assert (local.measurable(simulated), local.measurable(real)) == (True, True)
+
+
+def test_a_threshold_of_the_stack_replaces_the_catalogs_unless_there_is_none() -> None:
+    with pytest.raises(FixedThresholdError, match=r"quota\.pod-over-quota-is-refused has no threshold"):
+        limits(parse(outputs(validation__thresholds={"quota.pod-over-quota-is-refused": 90}), source="test"))
+    with pytest.raises(UnknownCriterionError, match=r"validation\.thresholds: no criterion 'serving'"):
+        limits(parse(outputs(validation__thresholds={"serving": 90}), source="test"))

@@ -110,7 +110,7 @@ class Service:
         else:
             raise PayloadError(f"unknown type of event {kind!r}")
 
-    def _judge(self, model: str, columns: Any) -> None:  # noqa: ANN401 - checked by `compare`
+    def _judge(self, model: str, columns: Any) -> None:
         drift = compare(self.references[model], columns, self.limits)
         self.last[model] = drift
         for one in drift.features:

@@ -1,0 +1,1 @@
+"""What is run in clusters: builders of plain Kubernetes objects, and the scripts that a ConfigMap delivers to them."""

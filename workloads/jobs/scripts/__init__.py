@@ -1,0 +1,1 @@
+"""Programs that run in containers, delivered by ConfigMap and never imported: their libraries are in the images."""
