@@ -64,7 +64,7 @@ def run(wanted: Wanted, api: Api) -> tuple[Path, report.Document, list[Result]]:
             seen = visit.watch(lambda: snapshot.take(api, target), lambda now: not now.unready)
             if seen.unready:
                 wanted.say(f"not ready after {target.rules.timeout_seconds} s: {', '.join(seen.unready)}")
-        folder = wanted.out / "validation" / name
+        folder = wanted.out.resolve() / "validation" / name
         bench = stack.enter_context(
             Bench(target=target, profile=wanted.profile, folder=folder / "software", limits=limits, say=wanted.say)
         )

@@ -17,7 +17,8 @@ def admitted(probes: Probes, claim: str, answer: Answer) -> None:
     probes.positive(claim, held=answer.ok, saw="admitted" if answer.ok else str(answer))
 
 
-def denied(probes: Probes, claim: str, answer: Answer, *words: str) -> None:
-    """Record that an object must be refused, by the guard whose words these are and by no other."""
-    held = answer.status == HTTPStatus.FORBIDDEN and all(word in answer.message for word in words)
+def denied(probes: Probes, claim: str, answer: Answer, *words: str, earlier: str = "") -> None:
+    """Record that an object must be refused, by the guard whose words these are, or by a named earlier one."""
+    known = all(word in answer.message for word in words) or (earlier != "" and earlier in answer.message)
+    held = answer.status == HTTPStatus.FORBIDDEN and known
     probes.negative(claim, held=held, saw="admitted" if answer.ok else str(answer))

@@ -25,6 +25,7 @@ WEBHOOKS = "webhooks"  # the capability of clusters whose controllers really run
 LEARNED = 0.5  # share of the first loss that must be left at most
 SECONDS_AN_HOUR = 3600
 DEADLINES = {"small": 900, "medium": 1800, "large": 5400}  # seconds, pulling images of several GiB included
+UNPLACED_SECONDS = 10  # a scheduler says much sooner that nothing fits
 NOWHERE = "4096"  # CPUs that no machine has
 
 Check = Callable[[Target, Visit], Probes]
@@ -222,7 +223,7 @@ def batch_job_ends(target: Target, visit: Visit) -> Probes:
     big = copy.deepcopy(batch.job(here, "proof-giant", container, deadline_seconds=SECONDS_AN_HOUR))
     asked = big["spec"]["template"]["spec"]["containers"][0]["resources"]
     asked.update({part: {**asked[part], "cpu": NOWHERE} for part in ("requests", "limits")})
-    course = follow(visit, visit.submit(here.namespace, big), wanted=End.SUCCEEDED, seconds=visit.timeout_seconds / 2)
+    course = follow(visit, visit.submit(here.namespace, big), wanted=End.SUCCEEDED, seconds=UNPLACED_SECONDS)
     told = any(word in course.why for word in ("unschedulable", "exceeded quota", "Insufficient", "suspended"))
     claim = f"a job of {NOWHERE} CPUs does not run, and it is said why"
     probes.negative(claim, held=course.end is End.WAITING and told, saw=str(course))

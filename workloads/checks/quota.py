@@ -12,6 +12,8 @@ from workloads.outcome import Probes
 from workloads.pods import SMALL, pod
 
 _BEYOND = {"cpu": 1, "memory": 1024**3}  # how much more than the whole quota a refused pod asks for
+# Rules that the API server keeps answer before a quota does.
+_TOO_MANY, _OPEN = "guardrails-gpu-too-many", "guardrails-service-open"
 _NO_QUOTA = {"cpu": "1000", "memory": "1Ti"}  # asked for where no quota says how much is allowed
 
 
@@ -31,8 +33,15 @@ def over_quota(target: Target, visit: Visit) -> Probes:
             name, asked = target.accelerator.resource, str(tenant.gpus + 1)
             claim = f"a pod asking for {name}: {asked} is refused by the quota of {space}"
             answer = visit.dry(space, "pods", pod(resources={**SMALL, name: asked}))
-            denied(probes, claim, answer, EXCEEDED, f"requests.{name}=")
+            denied(probes, claim, answer, EXCEEDED, f"requests.{name}=", earlier=_TOO_MANY)
+            _limited(probes, space, quotas, f"requests.{name}")
     return probes
+
+
+def _limited(probes: Probes, space: str, quotas: list[Json], resource: str) -> None:
+    """The quota itself is there, whoever answered first."""
+    found = [quota["spec"]["hard"][resource] for quota in quotas if resource in quota["spec"].get("hard", {})]
+    probes.positive(f"a quota of {space} limits {resource}", held=bool(found), saw=", ".join(map(str, found)) or "none")
 
 
 def _more_than_all(quotas: list[Json], resource: str) -> str:
@@ -52,9 +61,11 @@ def exposed_services(target: Target, visit: Visit) -> Probes:
         space = tenant.namespace
         claim = f"a Service of type ClusterIP is admitted in {space}"
         admitted(probes, claim, visit.dry(space, "services", _service("ClusterIP")))
+        quotas = visit.api.items(f"/api/v1/namespaces/{space}/resourcequotas")
         for kind in ("LoadBalancer", "NodePort"):
-            claim = f"a Service of type {kind} is refused by the quota of {space}"
-            denied(probes, claim, visit.dry(space, "services", _service(kind)), EXCEEDED, "services.")
+            claim = f"a Service of type {kind} is refused in {space}"
+            denied(probes, claim, visit.dry(space, "services", _service(kind)), EXCEEDED, "services.", earlier=_OPEN)
+            _limited(probes, space, quotas, f"services.{kind.lower()}s")
     return probes
 
 
