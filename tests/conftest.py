@@ -36,5 +36,10 @@ def loop() -> Iterator[None]:
     own = asyncio.new_event_loop()
     asyncio.set_event_loop(own)
     yield
+    left = asyncio.all_tasks(own)
+    for task in left:
+        task.cancel()
+    if left:
+        own.run_until_complete(asyncio.wait(left))
     asyncio.set_event_loop(None)
     own.close()

@@ -131,6 +131,7 @@ def build(given: ClusterSpec, then: Callable[[Cluster], None] = lambda _: None) 
 
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
+    graph.forget_outputs()
     with warnings.catch_warnings():
         # SDKs warn of their own old names while they are imported. That we use none of them stays an error.
         old = ".* has been deprecated (in favou?r of|and replaced by)"

@@ -78,6 +78,19 @@ def _nothing(_kind: str, _name: str, _inputs: Mapping[str, Any]) -> Mapping[str,
     return {}
 
 
+def _current() -> asyncio.AbstractEventLoop | None:
+    """The loop of the test; fixtures of whole modules come before it."""
+    try:
+        return asyncio.get_event_loop()
+    except RuntimeError:
+        return None
+
+
+def forget_outputs() -> None:
+    """Let go of what was made outside of a program: it waits on a loop that does not run now."""
+    SETTINGS.outputs.clear()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType] it is per context
+
+
 def run(
     program: Callable[[], Awaitable[None] | None],
     config: Mapping[str, str] | None = None,
@@ -86,10 +99,9 @@ def run(
 ) -> Graph:
     """Run a program to its end and give back what it registered."""
     graph = Graph()
-    before, loop = asyncio.get_event_loop(), asyncio.new_event_loop()
+    before, loop = _current(), asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    # What was made outside of the program waits on a loop that does not run now.
-    SETTINGS.outputs.clear()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType] it is per context
+    forget_outputs()
     try:
         pulumi.runtime.set_mocks(
             _Recorder(graph, outputs, answers), project="kubeflow-proof", stack="graph", preview=False

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from workloads.api import Json, UnexpectedAnswerError
+from workloads.api import Answer, Json, UnexpectedAnswerError
 from workloads.backends.cluster.diagnosis import logs
 from workloads.backends.cluster.following import Course, End, follow, select
 from workloads.cluster import Visit
@@ -25,6 +25,7 @@ WEBHOOKS = "webhooks"  # the capability of clusters whose controllers really run
 LEARNED = 0.5  # share of the first loss that must be left at most
 SECONDS_AN_HOUR = 3600
 DEADLINES = {"small": 900, "medium": 1800, "large": 5400}  # seconds, pulling images of several GiB included
+UNKNOWN_SECONDS = 10  # until a webhook has heard of an object that was just made
 UNPLACED_SECONDS = 10  # a scheduler says much sooner that nothing fits
 NOWHERE = "4096"  # CPUs that no machine has
 
@@ -243,9 +244,15 @@ def started(
     return made
 
 
+def _is_known(answer: Answer) -> bool:
+    """Whether a webhook has heard of what the object names: its own cache comes a moment later."""
+    return "must be created before" not in answer.message
+
+
 def created(probes: Probes, visit: Visit, here: Surroundings, body: Json) -> Json | None:
     """Create one object, and record whether it was accepted."""
     claim = f"{body['kind']} {body['metadata']['name']} is accepted in {here.namespace}"
+    visit.watch(lambda: visit.ask(here.namespace, body), _is_known, UNKNOWN_SECONDS)
     try:
         made = visit.submit(here.namespace, body)
     except UnexpectedAnswerError as refusal:

@@ -101,12 +101,26 @@ def _attention(run: Run) -> Content:
     chosen.sort(key=lambda one: (not one.required, order[one.outcome]))
     if not chosen:
         return tag("p", "Nothing: every criterion passed.")
+    skipped = [one for one in chosen if one.outcome == "SKIP" and not one.required]
+    urgent = [one for one in chosen if one not in skipped]
+    parts: list[Content] = [
+        _left("Criteria that did not pass, the most urgent first", urgent)
+        if urgent
+        else tag("p", "Nothing: every criterion that this stack is held to passed.")
+    ]
+    if skipped:
+        told = _left("Optional criteria that were not measured", skipped)
+        parts.append(details(f"{len(skipped)} optional criteria were not measured, each with its reason", told))
+    return whole(parts)
+
+
+def _left(caption: str, chosen: list[Verdict]) -> Markup:
     rows = [
         [badge(one.outcome), _link(one), "required" if one.required else "optional", one.reason, one.hint or "-"]
         for one in chosen
     ]
     headings = ("outcome", "criterion", "for this stack", "reason", "next step")
-    return tag("div", table("Criteria that did not pass, the most urgent first", headings, rows), class_="narrow")
+    return tag("div", table(caption, headings, rows), class_="narrow")
 
 
 def _link(one: Verdict) -> Markup:
