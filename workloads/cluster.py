@@ -16,6 +16,7 @@ from workloads.api import Answer, Api, Json, UnexpectedAnswerError
 from workloads.backends.cluster import kinds
 from workloads.contract import RUN_LABEL
 from workloads.outcome import NotMeasurableError
+from workloads.terms import Terms
 
 POLL_SECONDS = 0.2
 QUOTA_SECONDS = 10  # the quota controller counts deleted pods out with a delay
@@ -31,10 +32,11 @@ class LeftoversError(Exception):
 class Visit:
     """The only way for checks to change the cluster."""
 
-    def __init__(self, api: Api, *, run: str, timeout_seconds: float) -> None:
+    def __init__(self, api: Api, *, run: str, timeout_seconds: float, terms: Terms | None = None) -> None:
         self.api = api
         self.run = run
         self.timeout_seconds = timeout_seconds
+        self._terms = terms
         self._absent: set[str] = set()  # kinds that this cluster does not know
 
     def __enter__(self) -> Self:
@@ -47,6 +49,13 @@ class Visit:
     ) -> None:
         """Remove what this run created."""
         self.clear()
+
+    @property
+    def terms(self) -> Terms:
+        """What measurements are held to; a visit that only looks around has none."""
+        if self._terms is None:
+            raise LookupError("this visit was begun without terms, so nothing can be measured on it")
+        return self._terms
 
     @contextmanager
     def scope(self) -> Generator[None]:

@@ -73,6 +73,26 @@ class Tenant:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Door:
+    """The platform's HTTPS gateway."""
+
+    domain: str
+    outside: bool  # something outside of the cluster reaches it
+    minimum_tls: str  # as in "1.2"
+    models: str  # address of a model, with MODEL and TENANT to be replaced; empty where they have no names outside
+    tokens: bool  # tokens of service accounts open it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Storage:
+    """Storage classes by purpose; None where the cluster has none."""
+
+    block: str
+    shared: str | None
+    scratch: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Rules:
     """How this stack wants to be judged."""
 
@@ -97,6 +117,8 @@ class Target:
     components: frozenset[str]
     tenants: Mapping[str, Tenant]
     priority_classes: Mapping[str, int]
+    door: Door | None  # None where no mesh is installed
+    storage: Storage
     rules: Rules
     kubeconfig: str = field(repr=False)
 
@@ -168,6 +190,12 @@ class _Node:
     def optional(self, key: str) -> _Node | None:
         return None if key in self._values and self._values[key] is None else self.child(key)
 
+    def known(self, key: str) -> _Node | None:
+        return None if self._values.get(key) is None else self.child(key)
+
+    def text_or_none(self, key: str) -> str | None:
+        return None if key in self._values and self._values[key] is None else self.text(key)
+
     def names(self) -> tuple[str, ...]:
         return tuple(self._values)
 
@@ -180,7 +208,7 @@ def parse(outputs: object, *, source: str) -> Target:
         raise OutputsError(source, [f"schema: expected {SCHEMA}, found {schema}: use the validation of that version"])
     cluster, platform, rules = root.child("cluster"), root.child("platform"), root.child("validation")
     accelerator = cluster.optional("accelerator")
-    pools, tenants = cluster.child("pools"), platform.child("tenants")
+    pools, storage, tenants = cluster.child("pools"), cluster.child("storage"), platform.child("tenants")
     classes, required, thresholds = (
         platform.child("priorityClasses"),
         rules.child("required"),
@@ -199,6 +227,10 @@ def parse(outputs: object, *, source: str) -> Target:
         components=frozenset(platform.texts("components")),
         tenants={name: _tenant(tenants.child(name)) for name in tenants.names()},
         priority_classes={name: classes.whole(name) for name in classes.names()},
+        door=(door := platform.known("gateway")) and _door(door),
+        storage=Storage(
+            block=storage.text("block"), shared=storage.text_or_none("shared"), scratch=storage.text_or_none("scratch")
+        ),
         rules=Rules(
             disruptive=rules.flag("disruptive"),
             required={name: required.flag(name) for name in required.names()},
@@ -226,6 +258,16 @@ def _pool(node: _Node) -> Pool:
             Taint(key=taint.text("key"), value=taint.text("value"), effect=taint.text("effect"))
             for taint in node.nodes("taints")
         ),
+    )
+
+
+def _door(node: _Node) -> Door:
+    return Door(
+        domain=node.text("domain"),
+        outside=node.flag("outside"),
+        minimum_tls=node.text("minimumTls"),
+        models=node.text_or_none("models") or "",
+        tokens=node.flag("tokens"),
     )
 
 

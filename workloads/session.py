@@ -57,17 +57,16 @@ def run(wanted: Wanted, api: Api) -> tuple[Path, report.Document, list[Result]]:
     left = tuple(one for one in wanted.criteria if one.id not in done)
     found = dict(done)
     with ExitStack() as stack:
-        visit = Visit(api, run=name, timeout_seconds=target.rules.timeout_seconds)
+        folder = wanted.out.resolve() / "validation" / name
+        bench = Bench(target=target, profile=wanted.profile, folder=folder / "software", limits=limits, say=wanted.say)
+        visit = Visit(api, run=name, timeout_seconds=target.rules.timeout_seconds, terms=bench)
         seen = snapshot.Snapshot(server="", nodes=())
         if Backend.CLUSTER in wanted.backends:
             stack.enter_context(visit)
             seen = visit.watch(lambda: snapshot.take(api, target), lambda now: not now.unready)
             if seen.unready:
                 wanted.say(f"not ready after {target.rules.timeout_seconds} s: {', '.join(seen.unready)}")
-        folder = wanted.out.resolve() / "validation" / name
-        bench = stack.enter_context(
-            Bench(target=target, profile=wanted.profile, folder=folder / "software", limits=limits, say=wanted.say)
-        )
+        stack.enter_context(bench)
 
         def written(finished: datetime | None) -> report.Document:
             results = [found[one.id] for one in wanted.criteria if one.id in found]

@@ -7,8 +7,8 @@ import json
 from collections.abc import Callable, Sequence
 
 from workloads import load, stats
-from workloads.backends.process.bench import Bench
 from workloads.outcome import Attachment, Better, Kind, Measurement, NotMeasurableError, Probes, Series
+from workloads.terms import Terms
 
 TRIES = 3  # a run that the generator itself spoilt is repeated, and then reported as what it is
 CONFIDENCE = 0.95
@@ -20,7 +20,7 @@ _MILLISECONDS = 1e3
 Run = Callable[[load.Plan], load.LoadResult]
 
 
-def measure(bench: Bench, plan: load.Plan, run: Run = load.run) -> load.LoadResult:
+def measure(terms: Terms, plan: load.Plan, run: Run = load.run) -> load.LoadResult:
     """Offer a load until the generator could keep up with its own plan, a few times at most."""
     said = ""
     for attempt in range(TRIES):
@@ -29,7 +29,7 @@ def measure(bench: Bench, plan: load.Plan, run: Run = load.run) -> load.LoadResu
         if not result.diagnosis:
             return result
         said = "; ".join(result.diagnosis)
-        bench.say(f"the generator could not keep up, try {attempt + 1} of {TRIES}: {said}")
+        terms.say(f"the generator could not keep up, try {attempt + 1} of {TRIES}: {said}")
     raise NotMeasurableError(f"the load generator could not keep its own plan in {TRIES} tries: {said}")
 
 
