@@ -172,7 +172,7 @@ def addresses(node: object) -> set[str]:
 def test_settings_that_envoy_refuses_are_explained_by_its_log(tmp_path: Path) -> None:
     with (
         edge.bench(tmp_path) as bench,
-        pytest.raises(SoftwareError, match=r"(?s)broken ended with exit code 1.*no such field"),
+        pytest.raises(SoftwareError, match=r"(?s)broken ended with exit code 1.*no\s+such\s+field"),
         envoy.envoy(bench, "broken", free_port(), [{"no_such_field": 1}], []),
     ):
         raise AssertionError
