@@ -157,11 +157,14 @@ class Kind(Enum):
     VSPHERE_FOLDER = Limit(what="vSphere folder", most=80, first=_ANY, letters=f"{_ANY}_", source="vSphere API: 80")
 
 
-def fit(kind: Kind | Limit, *words: str) -> str:
-    """A name that a service accepts: readable as far as it fits, other words another name, the same words the same."""
+def fit(kind: Kind | Limit, *words: str, apart: tuple[str, ...] = ()) -> str:
+    """A name that a service accepts: readable as far as it fits, other words another name, the same words the same.
+
+    `apart` makes it another name, too, but is not to be read in it.
+    """
     limit = kind.value if isinstance(kind, Kind) else kind
     size = _MARK if limit.most - limit.added > 2 * _MARK else _SHORT_MARK
-    digest = hashlib.sha256(json.dumps(words).encode()).digest()
+    digest = hashlib.sha256(json.dumps([words, apart] if apart else words).encode()).digest()
     mark = base64.b32encode(digest).decode().lower()[:size]
     room = limit.most - limit.added - len(mark) - len(limit.joint)
     text = re.sub(rf"[^{limit.letters}]+", limit.joint, limit.joint.join(words).lower()).strip(f"{limit.joint}_.")

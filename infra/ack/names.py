@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-
-_ROLE, _POLICY = 64, 128  # characters that RAM allows
-_MARK = 12
+from infra.naming import Kind, fit
 
 
-def worldwide(account: str, region: str, cluster: str, purpose: str) -> str:
-    """A name of a bucket or a log project (63 characters at most), different from all others in the world."""
-    return f"{cluster}-{purpose}-{_mark(account, region, cluster, purpose)}"
+def bucket_name(account: str, region: str, cluster: str, purpose: str) -> str:
+    """A name of a bucket, different from all others in the world."""
+    return fit(Kind.OSS_BUCKET, cluster, purpose, apart=(account, region))
+
+
+def log_project_name(account: str, region: str, cluster: str) -> str:
+    """A name of a log project, different from all others in the world."""
+    return fit(Kind.SLS_PROJECT, cluster, "logs", apart=(account, region))
 
 
 def role_name(cluster: str, namespace: str, account: str) -> str:
-    """A name of a service account's role, readable as far as it fits."""
-    return _readable(_ROLE, cluster, namespace, account)
+    """A name of a service account's role."""
+    return fit(Kind.RAM_ROLE, cluster, namespace, account)
 
 
 def policy_name(cluster: str, namespace: str, account: str) -> str:
-    """A name of the policy of a service account's role; RAM allows no dots in it."""
-    return _readable(_POLICY, cluster, namespace, account)
-
-
-def _readable(length: int, *words: str) -> str:
-    text = "-".join(words).replace(".", "-")[: length - 1 - _MARK].rstrip("-")
-    return f"{text}-{_mark(*words)}"
-
-
-def _mark(*words: str) -> str:
-    """A digest in lower-case letters and digits; no word can hold the line break that separates them."""
-    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:_MARK]
+    """A name of the policy of a service account's role."""
+    return fit(Kind.RAM_POLICY, cluster, namespace, account)

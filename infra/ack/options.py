@@ -12,7 +12,7 @@ from infra.contract import ClusterSpec, Pool, Role, Store, options_of
 from infra.naming import complete_pool
 
 from .machines import cpu_problem, gpu_problem
-from .names import worldwide
+from .names import bucket_name, log_project_name
 
 # The newest that the release notes of each minor version named on 2026-08-26 and 2026-06-06.
 RELEASES = {"1.35": "1.35.7-aliyun.1", "1.36": "1.36.1-aliyun.1"}
@@ -203,8 +203,8 @@ class Site:
     @property
     def log_project(self) -> str:
         """The name of the project that keeps the logs."""
-        return worldwide(self.options.account, self.region, self.name, "logs")
+        return log_project_name(self.options.account, self.region, self.name)
 
     def bucket(self, store: Store) -> str:
         """The name of a bucket."""
-        return worldwide(self.options.account, self.region, self.name, store.value)
+        return bucket_name(self.options.account, self.region, self.name, store.value)

@@ -6,7 +6,6 @@ Pods become principals by a token that the API server signs (IRSA), not by EKS P
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.contract import Binding, Grant, Identity, Store
+from infra.naming import Kind, fit
 
 from .options import Site
 
@@ -24,7 +24,6 @@ Statement = Mapping[str, Any]
 ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
 AUDIENCE = "sts.amazonaws.com"
 
-_ROLE_NAME = 64  # characters that IAM allows
 _READ = ("s3:GetObject", "s3:GetObjectVersion")
 _WRITE = ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:ListMultipartUploadParts", "s3:PutObject")
 
@@ -129,9 +128,7 @@ def attach(
 
 def role_name(cluster: str, who: Principal) -> str:
     """A name that IAM allows, readable as far as it fits, and different for each service account of each cluster."""
-    words = f"{cluster}-{who.namespace}-{who.account}"
-    mark = hashlib.sha256(f"{cluster}/{who.namespace}/{who.account}".encode()).hexdigest()[:12]
-    return f"{words[: _ROLE_NAME - 1 - len(mark)]}-{mark}"
+    return fit(Kind.AWS_ROLE, cluster, who.namespace, who.account)
 
 
 def service_trust(service: str, conditions: Mapping[str, Mapping[str, str]] | None = None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field
 
 from infra.clouds import CloudOptions, groups_at_most, system_problems
 from infra.contract import Capacity, ClusterSpec, Pool, options_of
-from infra.naming import complete_pool
+from infra.naming import Kind, complete_pool, fit
 
 from .machines import MACHINES, can_be_together, cpu_problem, gpu_problem, hosts, tpu_problem
 
@@ -22,7 +21,6 @@ _RESERVATION = re.compile(r"(projects/[a-z0-9-]+/reservations/)?[a-z]([a-z0-9-]{
 _PREFIXES = {"nodes": (8, 24), "pods": (9, 21), "services": (12, 27)}
 _ZONES = (2, 4)
 _GROUP_NAME = 32  # GKE allows 40 characters; Pulumi adds 8 of its own
-_ACCOUNT_ID = 30  # characters of the name of a service account
 _NODE_BLOCK = 24  # prefix of the pods' addresses on one node
 _OLDEST = (1, 35)
 _USUAL_ZONES = 3  # that GKE chooses in a region
@@ -198,6 +196,4 @@ class Site:
 
 def account_id(cluster: str) -> str:
     """A name that IAM allows, readable as far as it fits, and different for each cluster."""
-    mark = hashlib.sha256(cluster.encode()).hexdigest()[:6]
-    words = f"{cluster}-nodes"[: _ACCOUNT_ID - 1 - len(mark)].rstrip("-")
-    return f"{words}-{mark}"
+    return fit(Kind.GCP_ACCOUNT, cluster, "nodes")

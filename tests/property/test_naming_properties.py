@@ -31,6 +31,11 @@ class TestNames:
     def test_words_that_are_cut_away_still_count(self, kind: Kind) -> None:
         assert len({fit(kind, "a" * 300, end) for end in ("x", "y", "z")}) == 3
 
+    def test_what_stands_apart_makes_another_name_without_being_read(self, kind: Kind) -> None:
+        names = [fit(kind, "ml"), fit(kind, "ml", apart=("ab12",)), fit(kind, "ml", "ab12")]
+        assert len(set(names)) == len(names)
+        assert "ab12" not in names[1]
+
     def test_the_beginning_can_be_read(self, kind: Kind) -> None:
         assert fit(kind, "gpu0", "trainer").startswith(("gpu0", "gpu"))
 

@@ -13,7 +13,7 @@ import pytest
 from infra.ack.addons import addons
 from infra.ack.identity import Principal, bucket_statements, token_trust
 from infra.ack.machines import MACHINES, cpu_problem, gpu_problem, has_rdma
-from infra.ack.names import policy_name, role_name, worldwide
+from infra.ack.names import bucket_name, policy_name, role_name
 from infra.ack.network import plan
 from infra.ack.nodes import DRIVER_LABEL, Group, groups, labels
 from infra.ack.options import RELEASES, AckOptions, Site
@@ -219,7 +219,7 @@ def test_names_fit_and_tell_apart_what_a_hyphen_would_not(namer: Any) -> None:  
 
 def test_names_for_all_the_world_fit_and_differ_by_account_and_region() -> None:
     given = {
-        worldwide(account, region, "c" * 31, "artifacts")
+        bucket_name(account, region, "c" * 31, "artifacts")
         for account in ("1234567890123456", "6543210987654321")
         for region in ("eu-central-1", "cn-hangzhou")
     }
