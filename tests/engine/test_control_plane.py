@@ -76,7 +76,10 @@ def test_everything_listens_on_the_loopback_and_so_do_services(plane: ControlPla
     plane.up()
     options = yaml.safe_load((plane.root / "kwokctl.yaml").read_text(encoding="utf-8"))["options"]
     assert options["bindAddress"] == "127.0.0.1"
-    service = Api(plane.kubeconfig).get("/api/v1/namespaces/default/services/kubernetes")
+    api = Api(plane.kubeconfig)
+    path = "/api/v1/namespaces/default/services/kubernetes"
+    eventually(lambda: api.get(path), "the API server makes its own service")
+    service = api.get(path)
     assert service is not None
     assert service["spec"]["clusterIP"].startswith("127.")
 

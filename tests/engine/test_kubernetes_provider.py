@@ -155,7 +155,7 @@ def test_a_preview_asks_the_server_and_an_update_waits_for_a_late_namespace(worl
     world.put("alien", "example.test/v1:Alien", {"spec": {}})
     world.preview().ok()  # both may still come
     del world.objects["alien"]
-    timer = threading.Timer(2, api.namespace, [late])
+    timer = threading.Timer(6, api.namespace, [late])
     timer.start()
     done = world.up().ok()
     timer.join()

@@ -57,7 +57,7 @@ class TestOverload:
             result = run_here(plan, lambda _: time.sleep(0.2))
         all_counted(result)
         assert any("late at p99" in reason for reason in result.diagnosis)
-        assert result.workers[0].stalls >= 2
+        assert result.workers[0].stalls >= 1
         assert result.workers[0].longest_stall > 0.15
 
     def test_a_process_that_gets_a_fifth_of_a_core_is_noticed(self) -> None:
