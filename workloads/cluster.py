@@ -19,6 +19,7 @@ from workloads.outcome import NotMeasurableError
 from workloads.terms import Terms
 
 POLL_SECONDS = 0.2
+GONE_SECONDS = 120  # services drain their pods for up to 45 s
 QUOTA_SECONDS = 10  # the quota controller counts deleted pods out with a delay
 TOKEN_SECONDS = 600
 
@@ -112,8 +113,8 @@ class Visit:
     def remove(self, made: Json) -> None:
         """Delete one object and wait until it is gone."""
         self._delete(kinds.path(made))
-        if self.watch(lambda: self.read(made), lambda seen: seen is None) is not None:
-            raise LeftoversError(f"{kinds.path(made)} is still there {self.timeout_seconds:g} s after its deletion")
+        if self.watch(lambda: self.read(made), lambda seen: seen is None, GONE_SECONDS) is not None:
+            raise LeftoversError(f"{kinds.path(made)} is still there {GONE_SECONDS} s after its deletion")
 
     def watch(self, read: Callable[[], T], done: Callable[[T], bool], seconds: float | None = None) -> T:
         """Read until it is done or the time is over; give back what was read last."""
@@ -148,7 +149,7 @@ class Visit:
     def _remove_all(self, selector: str) -> None:
         for made in self._found(selector):
             self._delete(kinds.path(made))
-        left = self.watch(lambda: self._again(selector), lambda found: not found)
+        left = self.watch(lambda: self._again(selector), lambda found: not found, GONE_SECONDS)
         if left:
             raise LeftoversError("still there after deletion: " + ", ".join(map(kinds.path, left)))
 

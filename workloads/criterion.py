@@ -43,6 +43,12 @@ TWO_PRIORITIES = Need(
 RUNNING_CONTAINERS = Need(said="nodes that run containers", met=lambda target: CONTAINERS in target.capabilities)
 
 
+DOOR = Need(
+    said="a gateway that something outside of the cluster reaches",
+    met=lambda target: target.door is not None and target.door.outside,
+)
+
+
 def component(name: str) -> Need:
     """A part of the platform that is installed."""
     return Need(said=f"the component {name}", met=lambda target: name in target.components)

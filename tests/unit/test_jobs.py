@@ -15,7 +15,7 @@ from workloads.api import Json
 from workloads.backends.cluster import kinds
 from workloads.backends.cluster.diagnosis import PodState
 from workloads.backends.cluster.following import Course, End
-from workloads.checks import jobs
+from workloads.checks import jobs, manifests
 from workloads.checks import tuning as judge
 from workloads.cluster import Visit
 from workloads.contract import RUN_LABEL, Target, parse
@@ -35,7 +35,7 @@ def here() -> Surroundings:
 
 
 def every(here: Surroundings) -> list[Json]:
-    return jobs.manifests(here)
+    return manifests.every(here)
 
 
 def walk(value: object) -> Iterator[Json]:

@@ -88,6 +88,7 @@ def server() -> Server:
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "POLL_SECONDS", 0.001)
     monkeypatch.setattr(cluster, "QUOTA_SECONDS", 0.01)
+    monkeypatch.setattr(cluster, "GONE_SECONDS", 0.05)
 
 
 def api_of(server: Server) -> Api:

@@ -2,93 +2,69 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import http.client
 import re
-import socket
 import ssl
-import warnings
-from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
-
-from cryptography import x509
 
 from workloads import load, stats
+from workloads.backends.cluster import door
 from workloads.backends.process import gateway, mesh, web
 from workloads.backends.process.bench import Bench
 from workloads.backends.process.certificates import Authority, Certificate
 from workloads.backends.process.echo import CLIENT
-from workloads.backends.process.gateway import Gateway
 from workloads.backends.process.processes import HOST
-from workloads.checks import offered
-from workloads.outcome import Better, Measurement, NotMeasurableError, Probes
+from workloads.checks import handshake, offered
+from workloads.checks.handshake import Shown, ask, closed
+from workloads.cluster import Visit
+from workloads.contract import Target
+from workloads.outcome import Probes
 
 DAYS, LATENCY = "encryption.certificate-days", "mesh.latency"  # criteria: days, milliseconds
-OLD = {"TLS 1.0": ssl.TLSVersion.TLSv1, "TLS 1.1": ssl.TLSVersion.TLSv1_1}
-NEW = {"TLS 1.2": ssl.TLSVersion.TLSv1_2, "TLS 1.3": ssl.TLSVersion.TLSv1_3}
 QUANTILE = 0.99
-_SECONDS = 10
 _READY_SECONDS = 20.0  # the sidecars run already
 _OK = 200
-_REDIRECTS = {301, 302, 307, 308}
-_YEAR = 365 * 24 * 3600
 _FIELD = "client"  # of the echo: what the sidecar told it
-_REQUEST = b"GET /plain HTTP/1.1\r\nHost: server\r\nConnection: close\r\n\r\n"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
-    """What came of one connection: an HTTP status, or why there is none."""
-
-    status: int | None
-    said: str
-
-    def __str__(self) -> str:
-        """As evidence."""
-        return f"status {self.status}" if self.status is not None else self.said
 
 
 def tls(bench: Bench) -> Probes:
-    """New versions of TLS are spoken and old ones are not; who asks in plain HTTP is sent on."""
-    front, probes = bench.use(gateway.gateway), Probes()
-    for said, version in NEW.items():
-        answer = ask(front.port, _speaking(front.authority, version), gateway.NAME)
-        probes.positive(f"{said} is spoken, and the certificate verifies", held=answer.status == _OK, saw=str(answer))
-    for said, version in OLD.items():
-        answer = ask(front.port, _speaking(front.authority, version), gateway.NAME)
-        probes.negative(f"{said} is refused", held=_is_refusal(answer, said), saw=str(answer))
-    stranger = Authority.make("stranger", bench.folder / "certificates")
-    answer = ask(front.port, stranger.client(), gateway.NAME)
-    probes.negative("the certificate does not verify with another authority", held=_unverified(answer), saw=str(answer))
-    answer = ask(front.port, front.authority.client(), "other.proof.test")
-    probes.negative("it does not verify for another name", held=_unverified(answer), saw=str(answer))
-    _redirect(probes, front)
-    _hsts(probes, front)
+    """New versions of TLS are spoken and old ones are not, by the gateway on this machine."""
+    probes = Probes()
+    handshake.tls(probes, _here(bench))
+    return probes
+
+
+def tls_at_the_door(target: Target, visit: Visit) -> Probes:
+    """The same, by the cluster's gateway."""
+    probes = Probes()
+    handshake.tls(probes, _there(target, visit))
     return probes
 
 
 def certificate_days(bench: Bench) -> Probes:
-    """How long the certificate is still good; an authority that nobody trusts cannot make it good."""
-    front, limit, probes = bench.use(gateway.gateway), bench.limit(DAYS), Probes()
-    with (
-        socket.create_connection((HOST, front.port), _SECONDS) as plain,
-        front.authority.client().wrap_socket(plain, server_hostname=gateway.NAME) as secured,
-    ):
-        shown = secured.getpeercert(binary_form=True) or b""
-    ends = x509.load_der_x509_certificate(shown).not_valid_after_utc
-    days = (ends - dt.datetime.now(dt.UTC)) / dt.timedelta(days=1)
-    probes.measured(
-        f"the certificate is good for {limit:g} more days",
-        Measurement(
-            metric="days until it ends", value=days, unit="days", n=1, method="read from the certificate as shown",
-            limit=limit, better=Better.HIGHER,
-        ),
-        held=days >= limit,
-    )  # fmt: skip
-    answer = ask(front.port, Authority.make("nobody", bench.folder / "certificates").client(), gateway.NAME)
-    probes.negative("another authority cannot vouch for it", held=_unverified(answer), saw=str(answer))
+    """How long the certificate of the gateway on this machine is still good."""
+    probes = Probes()
+    handshake.certificate_days(probes, _here(bench), bench.limit(DAYS))
     return probes
+
+
+def days_at_the_door(target: Target, visit: Visit) -> Probes:
+    """The same, of the cluster's gateway."""
+    probes = Probes()
+    handshake.certificate_days(probes, _there(target, visit), visit.terms.limit(DAYS))
+    return probes
+
+
+def _here(bench: Bench) -> Shown:
+    front = bench.use(gateway.gateway)
+    return Shown(host=HOST, port=front.port, plain_port=front.plain_port, name=gateway.NAME, ca=front.ca)
+
+
+def _there(target: Target, visit: Visit) -> Shown:
+    gate = door.gate(target, visit)
+    return Shown(
+        host=gate.host, port=gate.port, plain_port=gate.plain_port, name=gate.domain, ca=gate.ca,
+        oldest=gate.minimum_tls, page=gate.public or "/",
+    )  # fmt: skip
 
 
 def mutual(bench: Bench) -> Probes:
@@ -149,38 +125,6 @@ def _percentile(probes: Probes, results: list[load.LoadResult], limit: float) ->
     return offered.percentile(probes, claim, "p99 latency", results, limit_ms=limit, quantile=QUANTILE)
 
 
-def ask(port: int, context: ssl.SSLContext | None, name: str) -> Answer:
-    """Send one request over one connection, in whatever way; never raises for what the other side does."""
-    try:
-        with socket.create_connection((HOST, port), _SECONDS) as plain:
-            if context is None:
-                return _exchange(plain)
-            with context.wrap_socket(plain, server_hostname=name or None) as secured:
-                return _exchange(secured)
-    except OSError as error:  # of TLS too
-        return Answer(status=None, said=f"{type(error).__name__}: {error}")
-
-
-def _exchange(connection: socket.socket) -> Answer:
-    connection.sendall(_REQUEST)
-    received = connection.recv(4096)
-    found = re.match(rb"HTTP/1\.1 (\d{3}) ", received)
-    if found is None:
-        return Answer(status=None, said=f"closed after {received[:60]!r}")
-    return Answer(status=int(found[1]), said="")
-
-
-def _speaking(authority: Authority, version: ssl.TLSVersion) -> ssl.SSLContext:
-    """A client of one version of TLS, also of those that today's libraries do not offer by themselves."""
-    context = authority.client()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # that these versions are old is the point
-        context.minimum_version, context.maximum_version = version, version
-    if version in OLD.values():
-        context.set_ciphers("ALL:@SECLEVEL=0")
-    return context
-
-
 def _anonymous(root: Path, certificate: Certificate | None) -> ssl.SSLContext:
     """A client that verifies the authority and no name: the identity is a SPIFFE one, which has none."""
     context = ssl.create_default_context(cafile=str(root))
@@ -188,49 +132,3 @@ def _anonymous(root: Path, certificate: Certificate | None) -> ssl.SSLContext:
     if certificate is not None:
         context.load_cert_chain(certificate.chain, certificate.key)
     return context
-
-
-def _is_refusal(answer: Answer, said: str) -> bool:
-    """Whether the server refused a version; a client that cannot even ask has seen nothing."""
-    if answer.status is None and "NO_PROTOCOLS_AVAILABLE" in answer.said.upper():
-        raise NotMeasurableError(f"this machine's own library cannot speak {said}: {answer.said}")
-    return answer.status is None and "PROTOCOL_VERSION" in answer.said.upper()
-
-
-def _unverified(answer: Answer) -> bool:
-    return answer.status is None and "CERTIFICATE_VERIFY_FAILED" in answer.said
-
-
-def closed(answer: Answer) -> bool:
-    """Whether the other side ended it; neither that nobody listens there nor our own mistrust is such an end."""
-    other = ("ConnectionRefused", "timed out", "CERTIFICATE_VERIFY_FAILED")
-    return answer.status is None and not any(word in answer.said for word in other)
-
-
-def _redirect(probes: Probes, front: Gateway) -> None:
-    connection = http.client.HTTPConnection(HOST, front.plain_port, timeout=_SECONDS)
-    connection.request("GET", "/some/path?and=more", headers={"Host": f"{gateway.NAME}:{front.plain_port}"})
-    answer = connection.getresponse()
-    target = urlsplit(answer.headers.get("Location", ""))
-    body = answer.read()
-    connection.close()
-    held = answer.status in _REDIRECTS and (target.scheme, target.hostname) == ("https", gateway.NAME)
-    probes.positive(
-        "plain HTTP is sent on to the same address over HTTPS",
-        held=held and f"{target.path}?{target.query}" == "/some/path?and=more",
-        saw=f"status {answer.status}, to {target.geturl() or 'nowhere'}",
-    )
-    probes.negative("plain HTTP gets no content", held=not body, saw=f"{len(body)} bytes")
-
-
-def _hsts(probes: Probes, front: Gateway) -> None:
-    context = front.authority.client()
-    connection = http.client.HTTPSConnection(HOST, front.port, context=context, timeout=_SECONDS)
-    connection.request("GET", "/", headers={"Host": gateway.NAME})
-    told = connection.getresponse().headers.get("Strict-Transport-Security", "")
-    connection.close()
-    age = re.search(r"max-age=(\d+)", told)
-    held = age is not None and int(age[1]) >= _YEAR
-    probes.positive(
-        "browsers are told to come back over HTTPS only, for a year", held=held, saw=told or "no such header"
-    )

@@ -8,12 +8,12 @@ from typing import Any
 
 from workloads.api import Json
 from workloads.backends.cluster.following import Course, End, follow
-from workloads.checks.jobs import created, home, need_containers, need_controllers, refused
+from workloads.checks.jobs import created, home, need_controllers, refused
 from workloads.cluster import Visit
 from workloads.contract import Target
 from workloads.jobs import serving
 from workloads.jobs.surroundings import Surroundings, config_map
-from workloads.outcome import Probes, SkippedError
+from workloads.outcome import Probes
 
 CANARY = 20  # percent
 KNATIVE = "/apis/serving.knative.dev/v1"
@@ -92,12 +92,6 @@ def canary(target: Target, visit: Visit) -> Probes:
     return probes
 
 
-def split_is_measured(target: Target, visit: Visit) -> Probes:  # noqa: ARG001 - a check like the others
-    """The share of answers by version under load, which only something inside of the cluster can send."""
-    need_containers(target, "versions answer requests")
-    raise SkippedError("nothing inside of the cluster sends requests; the shares that the router is told are checked")
-
-
 def _by_weights(probes: Probes, visit: Visit, here: Surroundings) -> None:
     if not _versions(probes, visit, here, ("stable", "canary")):
         return
@@ -138,7 +132,7 @@ def _by_revisions(probes: Probes, visit: Visit, here: Surroundings) -> None:
     for said, percent in (("gets its share", CANARY), ("is rolled back", 0), ("is promoted", 100)):
         visit.change(made, lambda body, percent=percent: serving.canary(body, "2", percent))
         wanted = sorted(filter(None, (percent, 100 - percent)))
-        seen = visit.watch(lambda: _traffic(visit, made), lambda seen, wanted=wanted: seen == wanted, seconds)
+        seen = visit.watch(lambda: traffic(visit, made), lambda seen, wanted=wanted: seen == wanted, seconds)
         probes.positive(f"the second version {said}: {percent} %", held=seen == wanted, saw=f"traffic {seen}")
     broken = serving.versioned(here, "proof-canary-broken", "1", mode="Knative")
     broken["spec"]["predictor"]["canaryTrafficPercent"] = "a lot"
@@ -147,7 +141,8 @@ def _by_revisions(probes: Probes, visit: Visit, here: Surroundings) -> None:
     probes.negative("a share that is no number is refused", held=not answer.ok, saw=saw)
 
 
-def _traffic(visit: Visit, made: Json) -> list[int]:
+def traffic(visit: Visit, made: Json) -> list[int]:
+    """The shares of revisions, as KServe reports them."""
     body = visit.read(made) or {}
     parts: list[Json] = body.get("status", {}).get("components", {}).get("predictor", {}).get("traffic") or []
     return sorted(one["percent"] for one in parts if one.get("percent"))

@@ -1,108 +1,89 @@
-"""The way in: HTTPS at the promised rate, in time, and to nobody without a valid token."""
+"""The way in, here and at a cluster's door: HTTPS at the promised rate, in time, and to nobody without a token."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from urllib.parse import urlsplit
 
 from workloads import load
+from workloads.asked import at
+from workloads.backends.cluster import door
+from workloads.backends.cluster.door import Gate
+from workloads.backends.cluster.usage import Usage
 from workloads.backends.process import gateway
 from workloads.backends.process.bench import Bench
 from workloads.backends.process.tokens import Issuer
-from workloads.checks import offered
-from workloads.outcome import Better, Measurement, NotMeasurableError, Probes
+from workloads.checks import served, throughput
+from workloads.checks.throughput import BODY, ECHO, Cpu, Front, Loaded
+from workloads.cluster import Visit
+from workloads.contract import Target
+from workloads.jobs import serving
+from workloads.outcome import NotMeasurableError, Probes, SkippedError
+from workloads.reach import Reach
 
-RATE, LATENCY = "ingress.rate", "ingress.latency"  # criteria: requests a second, milliseconds
-ANSWERED = 0.99  # of the rate, over the whole window and in each stretch of it
-MOST_FAILED_PERCENT = 0.01
-MOST_CPU_PERCENT = 80.0  # of one core: what Envoy has here; beyond it a rate says more about the machine
-_READY_SECONDS = 20.0  # the gateway runs already
+RATE, LATENCY = throughput.RATE, throughput.LATENCY  # criteria
+REPLICAS = 3  # of what answers behind a cluster's gateway
 _OK, _UNAUTHORIZED = 200, 401
-_LOADED = "ingress"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Loaded:
-    """One run of the load, from which both criteria are judged."""
-
-    plan: load.Plan
-    result: load.LoadResult
-    cpu_percent: float | None  # of the gateway
+_SHUT = frozenset({401, 403})
+_SENT_AWAY = frozenset({302, 303, 307})  # to the login
 
 
 @contextmanager
 def loaded(bench: Bench) -> Generator[Loaded | NotMeasurableError]:
     """Offer the profile's load through the gateway, once for all criteria: a run in vain is not repeated for each."""
-    front, size = bench.use(gateway.gateway), bench.profile.ingress
-    expect = load.Expect(status=(200,), checks=(load.Check(path=("served_by",), equals="echo"),))
-    plan = load.Plan(
-        arrivals=load.poisson(rate=size.rate, seconds=size.seconds),
-        endpoints=(
-            load.Endpoint(
-                name=_LOADED, url=f"{front.url}/rate", host=gateway.NAME,
-                payloads=(load.Payload(body=b'{"instances": [[5.1, 3.5, 1.4, 0.2]]}', expect=expect),),
-            ),
-        ),
-        seed=bench.seed, limit_seconds=bench.limit(LATENCY) / 1e3, ca=front.ca, warm_up_seconds=size.warm_up_seconds,
-        ready_seconds=_READY_SECONDS,
-    )  # fmt: skip
+    here = bench.use(gateway.gateway)
     used: list[tuple[float, float]] = []  # seconds of the window, CPU seconds until then
 
-    def run(one: load.Plan) -> load.LoadResult:
-        used.clear()
-        return load.run(one, look)
-
     def look(progress: load.Progress) -> None:
-        if progress.phase == "measure" and (seconds := front.program.cpu_seconds()) is not None:
+        if progress.phase != "measure":
+            return
+        if used and progress.seconds < used[-1][0]:  # another try
+            used.clear()
+        if (seconds := here.program.cpu_seconds()) is not None:
             used.append((progress.seconds, seconds))
 
+    front = Front(
+        reach=Reach(url=here.url, host=gateway.NAME, ca=here.ca), path="/rate",
+        payload=load.Payload(body=BODY, expect=ECHO),
+    )  # fmt: skip
     try:
-        result = offered.measure(bench, plan, run)
+        plan, result = throughput.offer(bench, front, look)
     except NotMeasurableError as doubt:
         yield doubt
     else:
-        yield Loaded(plan=plan, result=result, cpu_percent=_percent(used))
+        yield Loaded(plan=plan, result=result, cpu=_core(used))
 
 
 def rate(bench: Bench) -> Probes:
-    """The gateway answers the promised rate, all of the time."""
-    limit, size, probes = bench.limit(RATE), bench.profile.ingress, Probes()
-    if size.rate < limit:
-        raise NotMeasurableError(
-            f"the profile offers {size.rate:g} requests a second, fewer than the {limit:g} promised"
-        )
-    one = _load(bench)
-    probes.measured(
-        f"{ANSWERED:.0%} of {limit:g} requests a second are answered over HTTPS",
-        Measurement(
-            metric="right answers", value=one.result.rate, unit="requests/s", n=one.result.offered,
-            method="right answers over the length of the window; every handshake and body verified",
-            limit=ANSWERED * limit, better=Better.HIGHER,
-        ),
-        held=one.result.rate >= ANSWERED * limit,
-    )  # fmt: skip
-    blocks = one.result.blocks(offered.BLOCK_SECONDS)
-    poor = [block.start for block in blocks if block.ok < ANSWERED * block.offered]
-    probes.positive(
-        f"in every stretch of {offered.BLOCK_SECONDS} s, {ANSWERED:.0%} of what was offered is answered",
-        held=not poor,
-        saw=f"{len(poor)} of {len(blocks)} stretches with less",
-    )
-    claim = f"no more than {MOST_FAILED_PERCENT:g} % of the requests fail"
-    offered.failures(probes, claim, one.result, most_percent=MOST_FAILED_PERCENT)
-    _cpu(probes, one)
-    offered.keep(probes, _LOADED, one.plan, one.result)
+    """The gateway of this machine answers the promised rate, all of the time."""
+    throughput.enough(bench)
+    probes = Probes()
+    throughput.rate(probes, bench, _load(bench))
+    return probes
+
+
+def rate_at_the_door(target: Target, visit: Visit) -> Probes:
+    """The cluster's gateway answers the promised rate, all of the time."""
+    throughput.enough(visit.terms)
+    probes = Probes()
+    if (one := _load_there(probes, target, visit)) is not None:
+        throughput.rate(probes, visit.terms, one)
     return probes
 
 
 def latency(bench: Bench) -> Probes:
     """At that rate, 95 % of the requests are answered in time; the server behind the gateway only echoes."""
-    one, limit, probes = _load(bench), bench.limit(LATENCY), Probes()
-    claim = f"95 % of {one.result.offered / one.result.seconds:.0f} requests a second are answered within {limit:g} ms"
-    offered.percentile(probes, claim, "p95 latency", [one.result], limit_ms=limit)
-    claim = f"no more than {MOST_FAILED_PERCENT:g} % of the requests fail"
-    offered.failures(probes, claim, one.result, most_percent=MOST_FAILED_PERCENT)
+    probes = Probes()
+    throughput.latency(probes, bench, _load(bench))
+    return probes
+
+
+def latency_at_the_door(target: Target, visit: Visit) -> Probes:
+    """The same through the cluster's gateway."""
+    probes = Probes()
+    if (one := _load_there(probes, target, visit)) is not None:
+        throughput.latency(probes, visit.terms, one)
     return probes
 
 
@@ -127,6 +108,45 @@ def tokens(bench: Bench) -> Probes:
     return probes
 
 
+def tokens_at_the_door(target: Target, visit: Visit) -> Probes:
+    """A tenant's model is for its own service accounts; others, and whoever shows no token, stay outside."""
+    probes, name = Probes(), "proof-door"
+    with served.opened(target, visit) as site:
+        made = site.serve(probes, serving.echo(site.here, name, replicas=(1, 1)), scripts="echo")
+        if made is None:
+            return probes
+        site.heard(lambda: made.reach.call("/private").status)
+        valid = site.bearer()
+        reply = made.reach.call("/private")
+        held = reply.status == _OK and at(reply, "served_by") == "echo"
+        probes.positive("a token of the model's own tenant opens it", held=held, saw=str(reply))
+        if site.gate.public:
+            reply = site.gate.at().call(site.gate.public)
+            probes.positive("what is not private needs none", held=reply.status == _OK, saw=str(reply))
+        tries = {
+            "without a token it stays shut": "",
+            "with one that somebody else has signed too": door.forged(valid),
+            "with a changed one too": door.changed(valid),
+        }
+        others = [one for one in target.tenants.values() if one.namespace != site.here.namespace]
+        for other in others[:1]:
+            tries["with a valid one of another tenant too"] = door.issued(visit, other.namespace, other.contributor)
+        for claim, token in tries.items():
+            reply = made.reach.bearing(token).call("/private")
+            sent = reply.headers.get("location", reply.headers.get("Location", ""))
+            probes.negative(claim, held=_is_shut(reply.status, sent, site.gate), saw=f"{reply} {sent}".strip())
+        probes.note("no expired token was tried: Kubernetes gives none for less than ten minutes")
+        if not others:
+            probes.note("there is no other tenant whose token could be tried")
+    return probes
+
+
+def _is_shut(status: int, location: str, gate: Gate) -> bool:
+    """Whether nobody came in: refused, or sent to the login of this platform."""
+    login = (urlsplit(location).hostname or gate.domain) == gate.domain
+    return status in _SHUT or (status in _SENT_AWAY and bool(location) and login)
+
+
 def _load(bench: Bench) -> Loaded:
     one = bench.use(loaded)
     if isinstance(one, NotMeasurableError):
@@ -134,22 +154,43 @@ def _load(bench: Bench) -> Loaded:
     return one
 
 
-def _percent(used: Sequence[tuple[float, float]]) -> float | None:
-    """CPU between the first look and the last one."""
+def _load_there(probes: Probes, target: Target, visit: Visit) -> Loaded | None:
+    """Offer the load through the cluster's gateway; None, with the claims that failed, where nothing stands behind."""
+    with ExitStack() as stack:
+        front = _front(stack, probes, target, visit)
+        if front is None:
+            return None
+        usage = Usage(visit)
+        plan, result = throughput.offer(visit.terms, front, usage.look)
+        used = usage.percent()
+        method = "the highest that the metrics API told of each pod, of all their limits"
+        cpu = None if used is None else Cpu(percent=used, unit="% of its limits", method=method)
+        return Loaded(plan=plan, result=result, cpu=cpu)
+
+
+def _front(stack: ExitStack, probes: Probes, target: Target, visit: Visit) -> Front | None:
+    """Something cheap of a tenant behind the gateway; a page for everybody where there are no names or no tokens."""
+    try:
+        site = stack.enter_context(served.opened(target, visit))
+    except SkippedError as reason:
+        gate = door.gate(target, visit)
+        if not gate.public:
+            raise
+        probes.note(f"asked was {gate.public}, which everybody may read and the login answers: {reason}")
+        expect = load.Expect(status=(_OK,), checks=(load.Check(path=("issuer",), equals=f"https://{gate.domain}/dex"),))
+        return Front(reach=gate.at(), path=gate.public, payload=load.Payload(method="GET", expect=expect))
+    body = serving.echo(site.here, "proof-door", replicas=(REPLICAS, REPLICAS))
+    made = site.serve(probes, body, scripts="echo")
+    if made is None:
+        return None
+    site.heard(lambda: made.reach.call("/rate").status)
+    probes.note(f"behind the gateway {REPLICAS} replicas answered at once; each request's token was checked")
+    return Front(reach=made.reach, path="/rate", payload=load.Payload(body=BODY, expect=ECHO))
+
+
+def _core(used: Sequence[tuple[float, float]]) -> Cpu | None:
+    """CPU of a process between the first look and the last one."""
     if not used or used[-1][0] <= used[0][0]:
         return None
-    return 100 * (used[-1][1] - used[0][1]) / (used[-1][0] - used[0][0])
-
-
-def _cpu(probes: Probes, one: Loaded) -> None:
-    if one.cpu_percent is None:
-        probes.note("how much CPU the gateway used was not measured: this system does not tell")
-        return
-    probes.measured(
-        "the gateway has CPU to spare",
-        Measurement(
-            metric="CPU of the gateway", value=one.cpu_percent, unit="% of a core", n=one.result.offered,
-            method="CPU time of its process over the window", limit=MOST_CPU_PERCENT,
-        ),
-        held=one.cpu_percent <= MOST_CPU_PERCENT,
-    )  # fmt: skip
+    percent = 100 * (used[-1][1] - used[0][1]) / (used[-1][0] - used[0][0])
+    return Cpu(percent=percent, unit="% of a core", method="CPU time of its process over the window")

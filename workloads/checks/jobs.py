@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Mapping
-from http import HTTPStatus
-from typing import Any
+from collections.abc import Callable
 
 from workloads.api import Answer, Json, UnexpectedAnswerError
 from workloads.backends.cluster.diagnosis import logs
 from workloads.backends.cluster.following import Course, End, follow, select
 from workloads.cluster import Visit
 from workloads.contract import CONTAINERS, Target, Tenant
-from workloads.jobs import batch, serving, training, tuning
+from workloads.jobs import batch, training
 from workloads.jobs.surroundings import Surroundings, config_map
 from workloads.outcome import Attachment, Better, Measurement, NotMeasurableError, Probes, SkippedError
 
@@ -60,82 +58,6 @@ def need_containers(target: Target, what: str) -> None:
     """Skip what happens inside of containers where none runs."""
     if CONTAINERS not in target.capabilities:
         raise SkippedError(f"{what} inside of containers, and this cluster's nodes are simulated")
-
-
-def manifests_are_accepted(target: Target, visit: Visit) -> Probes:
-    """The API server takes every object that the validation may create, and refuses its broken twin."""
-    probes, here, absent = Probes(), home(target), set[str]()
-    for body in manifests(here):
-        kind = body["kind"]
-        answer = visit.ask(here.namespace, body)
-        if answer.ok and kind == "TrainingRuntime":  # without it no TrainJob is accepted
-            visit.submit(here.namespace, body)
-        if answer.status == HTTPStatus.NOT_FOUND and "namespaces" not in answer.message:  # the kind is unknown
-            absent.add(kind)
-            continue
-        said = "accepted" if answer.ok else str(answer)
-        probes.positive(f"{kind} {body['metadata']['name']} is accepted in {here.namespace}", held=answer.ok, saw=said)
-    broken: dict[str, Json] = {}
-    for body in manifests(here):
-        if body["kind"] in _SPOILT and body["kind"] not in absent:
-            broken[body["kind"]] = spoilt(body)
-    for kind, body in broken.items():
-        answer = visit.ask(here.namespace, body)
-        told = _SPOILT[kind][-1].lower() in answer.message.lower()
-        held = HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR and told
-        said = "accepted" if answer.ok else str(answer)
-        probes.negative(f"a {kind} without {'.'.join(_SPOILT[kind])} is refused", held=held, saw=said)
-    if absent:
-        probes.note(f"not installed here: {', '.join(sorted(absent))}")
-    return probes
-
-
-_SPOILT: Mapping[str, tuple[str, ...]] = {
-    "PyTorchJob": ("spec", "pytorchReplicaSpecs"),
-    "TFJob": ("spec", "tfReplicaSpecs"),
-    "MPIJob": ("spec", "mpiReplicaSpecs"),
-    "TrainJob": ("spec", "runtimeRef"),
-    "InferenceService": ("spec", "predictor"),
-    "InferenceGraph": ("spec", "nodes"),
-    "Tensorboard": ("spec", "logspath"),
-    "Job": ("spec", "template"),
-}
-
-
-def spoilt(body: Json) -> Json:
-    """The same object without something that its definition asks for."""
-    made = copy.deepcopy(body)
-    *way, last = _SPOILT[body["kind"]]
-    node: Any = made
-    for key in way:
-        node = node[key]
-    del node[last]
-    return made
-
-
-def manifests(here: Surroundings) -> list[Json]:
-    """Every object that a check may create, under the name that it has there or one like it."""
-    made = [
-        body
-        for form, build in training.FORMS.items()
-        for size in training.SIZES.values()
-        for body in build(here, size, f"proof-{form.lower()}-{size.name}")
-    ]
-    endpoint = f"http://proof-sklearn-predictor.{here.namespace}.svc.cluster.local/v1/models/proof-sklearn:predict"
-    return [
-        *made,
-        *(serving.service(here, kind, f"proof-{kind}") for kind in serving.SERVED),
-        *(serving.stored(here, kind, f"proof-{kind}-stored", "pvc://proof-models/one") for kind in serving.SERVED),
-        serving.explained(here, "proof-explained"),
-        *(serving.versioned(here, f"proof-{mode.lower()}", "1", mode=mode) for mode in ("Standard", "Knative")),
-        serving.split(here, "proof-split", {"proof-a": 80, "proof-b": 20}),
-        *(tuning.experiment(here, algorithm, f"proof-{algorithm}") for algorithm in ("random", "grid")),
-        batch.inference(here, "proof-batch", endpoint=endpoint, rows=10_000, deadline_seconds=SECONDS_AN_HOUR),
-        batch.preprocessing(here, "proof-preprocessing"),
-        batch.notebook(here, "proof-notebook"),
-        batch.tensorboard(here, "proof-board"),
-        config_map("proof-scripts", "trial.py"),
-    ]
 
 
 def reconciled(form: str) -> Check:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from workloads.jobs import images
+from workloads.jobs import batch, images
 from workloads.jobs.images import Image
 from workloads.jobs.surroundings import (
     SCRIPTS,
@@ -23,8 +23,12 @@ from workloads.jobs.surroundings import (
 Json = dict[str, Any]
 
 MODELS = "/mnt/models"  # where KServe's runtimes look
+SAID = "/dev/termination-log"  # where a maker leaves the answers that its model gives
 MODE = "serving.kserve.io/deploymentMode"
 AMOUNTS = Amounts(cpu="250m", memory="1Gi")
+LOADED = Amounts(cpu="1", memory="1Gi")  # of a server that a load is offered to
+ECHO, ECHOING = "echo.py", Amounts(cpu="500m", memory="256Mi")
+_MAKING_SECONDS = 900  # images of several GiB are pulled meanwhile
 _KSERVE = ("--model_name={name}", f"--model_dir={MODELS}", "--http_port=8080")
 
 
@@ -87,7 +91,7 @@ def service(here: Surroundings, kind: str, name: str, *, replicas: int = 1) -> J
         served.maker,
         AMOUNTS,
         command=["python", f"{SCRIPTS}/{served.script}"],
-        environment={"MODEL": name, "MODELS": MODELS},
+        environment=_making(name, rows=1),
         mounts={"model": MODELS},
     )
     server = here.container("kserve-container", served.image, AMOUNTS, command=served.command, mounts={"model": MODELS})
@@ -102,28 +106,85 @@ def service(here: Surroundings, kind: str, name: str, *, replicas: int = 1) -> J
     return _service(name, {"predictor": predictor}, {MODE: "Standard"})
 
 
-def stored(here: Surroundings, kind: str, name: str, uri: str) -> Json:
+def stored(
+    here: Surroundings, kind: str, name: str, uri: str, *, mode: str = "Standard", amounts: Amounts = AMOUNTS
+) -> Json:
     """A model out of a store, served by KServe's own runtime."""
     served = SERVED[kind]
-    predictor = _component(here, name, 1)
+    predictor = _component(here, name, 1, mode)
     predictor["model"] = {
         "modelFormat": {"name": kind},
         "runtime": served.runtime,
         "protocolVersion": served.protocol,
         "storageUri": uri,
-        "resources": here.resources(AMOUNTS),
+        "resources": here.resources(amounts),
     }
-    return _service(name, {"predictor": predictor}, {MODE: "Standard"})
+    return _service(name, {"predictor": predictor}, {MODE: mode})
+
+
+def store(here: Surroundings, name: str) -> Json:
+    """A volume for one model."""
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    claim = {**spec, "storageClassName": here.target.storage.block}
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": claim}
+
+
+def place(name: str) -> str:
+    """Where a maker puts its model into the store of this name: not at its top, where file systems keep their own."""
+    return f"pvc://{name}/models"
+
+
+def maker(here: Surroundings, kind: str, name: str, *, rows: int, quick: bool = False) -> Json:
+    """A job that makes a model and stores it; it ends by saying what the model answers to so many rows."""
+    served = SERVED[kind]
+    container = here.container(
+        "make-model",
+        served.maker,
+        LOADED,
+        command=["python", f"{SCRIPTS}/{served.script}"],
+        environment=_making(name, rows=rows, folder="/store/models", quick=quick),
+        mounts={"store": "/store"},
+    )
+    made = batch.job(here, name, container, deadline_seconds=_MAKING_SECONDS)
+    claim = {"name": "store", "persistentVolumeClaim": {"claimName": name}}
+    made["spec"]["template"]["spec"]["volumes"].append(claim)
+    return made
+
+
+def echo(here: Surroundings, name: str, *, replicas: tuple[int, int], each: int = 0) -> Json:
+    """Something that answers at once, and next to nothing: what stands behind a gateway when that is measured.
+
+    With `each` a replica is wanted for so many requests a second.
+    """
+    command = ["python", f"{SCRIPTS}/{ECHO}"]
+    container = here.container("kserve-container", images.SKLEARN, ECHOING, command=command)
+    container["ports"] = [{"containerPort": 8080, "protocol": "TCP"}]
+    least, most = replicas
+    component = {**_component(here, name, least, "Knative"), "maxReplicas": most, "volumes": volumes(name)}
+    component["containers"] = [container]
+    if each:
+        component |= {"scaleMetric": "rps", "scaleTarget": each}
+    return _service(name, {"predictor": component}, {MODE: "Knative"})
 
 
 def explained(here: Surroundings, name: str) -> Json:
     """The random forest with a transformer before it and an explainer beside it, each a container of its own."""
-    made = service(here, "sklearn", name)
-    for part in ("transformer", "explainer"):
+    return _around(here, service(here, "sklearn", name), "transformer", "explainer", mode="Standard")
+
+
+def around(here: Surroundings, name: str, part: str) -> Json:
+    """The random forest of a store with one part before or beside it, behind the gateway."""
+    return _around(here, stored(here, "sklearn", name, place(name), mode="Knative"), part, mode="Knative")
+
+
+def _around(here: Surroundings, made: Json, *parts: str, mode: str) -> Json:
+    name = made["metadata"]["name"]
+    for part in parts:
         command = ["python", f"{SCRIPTS}/{part}.py"]
         container = here.container("kserve-container", images.SKLEARN, AMOUNTS, command=command)
         container["args"] = ["--model_name", name]
-        made["spec"][part] = {**_component(here, name, 1), "containers": [container]}
+        component = {**_component(here, name, 1, mode), "volumes": volumes(name)}
+        made["spec"][part] = {**component, "containers": [container]}
     return made
 
 
@@ -137,10 +198,10 @@ def versioned(here: Surroundings, name: str, version: str, *, mode: str) -> Json
         environment={"VERSION": version},
     )
     container["args"] = ["--model_name", name]
-    component = _component(here, name, 1)
-    if mode == "Knative":  # which lets nothing be said about placement, nor of the pod as a whole
-        component = {key: component[key] for key in ("minReplicas", "volumes")}
-    return _service(name, {"predictor": {**component, "containers": [container]}}, {MODE: mode})
+    component = {**_component(here, name, 1, mode), "volumes": volumes(name), "containers": [container]}
+    if mode == "Knative":
+        del component["maxReplicas"]  # two revisions stand side by side
+    return _service(name, {"predictor": component}, {MODE: mode})
 
 
 def canary(made: Json, version: str, percent: int) -> None:
@@ -168,10 +229,18 @@ def split(here: Surroundings, name: str, weights: Mapping[str, int]) -> Json:
     }
 
 
-def _component(here: Surroundings, scripts: str, replicas: int) -> Json:
+def _making(name: str, *, rows: int, folder: str = MODELS, quick: bool = False) -> dict[str, str]:
+    """What a maker is told. `quick`: a model that answers in less time, where the script knows one."""
+    told = {"MODEL": name, "MODELS": folder, "ROWS": str(rows), "SAID": SAID}
+    return {**told, "QUICK": "yes"} if quick else told
+
+
+def _component(here: Surroundings, scripts: str, replicas: int, mode: str = "Standard") -> Json:
+    count = {"minReplicas": replicas, "maxReplicas": replicas}
+    if mode == "Knative":  # which lets nothing be said about placement, nor of the pod as a whole
+        return count
     return {
-        "minReplicas": replicas,
-        "maxReplicas": replicas,
+        **count,
         "volumes": volumes(scripts),
         "securityContext": secure(),
         **here.placement(AMOUNTS),
@@ -193,4 +262,7 @@ def scripts(kind: str) -> tuple[str, ...]:
     return {
         "explained": ("make_sklearn.py", "transformer.py", "explainer.py"),
         "versioned": ("predictor.py",),
+        "echo": (ECHO,),
+        "transformer": ("make_sklearn.py", "transformer.py"),
+        "explainer": ("make_sklearn.py", "explainer.py"),
     }.get(kind) or (SERVED[kind].script,)

@@ -59,6 +59,7 @@ KINDS: tuple[Kind, ...] = (
     _kind("tensorboard.kubeflow.org/v1alpha1", "Tensorboard"),
     _kind("kubeflow.org/v1", "Notebook"),
     _kind("batch/v1", "Job"),
+    _kind("v1", "Service"),
     _kind("v1", "PersistentVolumeClaim"),
     _kind("v1", "ConfigMap"),
     _kind("v1", "Secret"),
