@@ -82,7 +82,10 @@ class Site:
         """The monitoring."""
         block = self.cluster.storage.block
         facts = observability.of(self.cluster, self.spec.tenants, self.families, self.spec.monitoring)
-        return observability.Stack(spec=self.spec.monitoring, storage_class=block, installed=self.families, facts=facts)
+        return observability.Stack(
+            spec=self.spec.monitoring, storage_class=block, installed=self.families, facts=facts,
+            traced_percent=self.spec.mesh.traced_percent,
+        )  # fmt: skip
 
     @property
     def data(self) -> DataServices:

@@ -8,7 +8,7 @@ import pulumi
 
 from infra.contract import Capability, Cluster, Secrets
 
-from . import gpu, install, login, observability, priorities
+from . import gpu, install, login, priorities
 from .admission import Exempted
 from .assembly import Assembly, Site, assemble
 from .contract import Platform, PlatformSpec
@@ -71,7 +71,7 @@ class KubeflowPlatform(pulumi.ComponentResource):
             priority_classes={name: value for name, (value, _) in priorities.CLASSES.items()} if needed else {},
             components=tuple(chosen.distribution.components),
             described=described(site, assembly),
-            monitoring=observability.described(spec.monitoring),
+            monitoring=site.stack.described,
             left_out=(*reasons, *assembly.plan.left_out),
             logins=made.passwords,
             ready=(*classes, *installed, *(part for one in tenants.values() for part in one.tenant.ready)),

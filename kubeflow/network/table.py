@@ -125,8 +125,8 @@ _DATA_AND_OBSERVABILITY: tuple[_Row, ...] = (
      "Service opentelemetry-collector"),
     (("observability/opentelemetry-collector",), "observability/tempo", (4317,), "stores traces",
      "collector configuration: exporters"),
-    (("observability/opentelemetry-collector", "observability/loki-gateway"), "observability/loki", (3100,),
-     "stores and reads logs", "collector configuration: exporters; Service loki"),
+    (("observability/opentelemetry-collector", "observability/loki-gateway", "monitoring/log-agent"),
+     "observability/loki", (3100,), "stores and reads logs", "collector configuration: exporters; Service loki"),
     (("observability/loki",), "observability/loki", (7946, 9095), "members of the ring", "Service loki-memberlist"),
     (("observability/loki-canary", "monitoring/kube-prometheus-stack-grafana"), "observability/loki-gateway", (8080,),
      "reads logs, and proves that they arrive", "argument -addr of loki-canary"),
@@ -179,7 +179,7 @@ _METRICS: dict[str, tuple[int, ...]] = {
     "gpu-operator/dcgm-exporter": (9400,),
     "kueue-system/kueue-controller-manager": (8443,), "mlflow/mlflow": (5000,),
     "feast-operator-system/feast-operator-controller-manager": (8443,),
-    "observability/opentelemetry-collector": (8888,), "observability/loki": (3100,),
+    "observability/opentelemetry-collector": (8888,), "monitoring/log-agent": (8888,), "observability/loki": (3100,),
     "observability/loki-gateway": (4040,), "observability/loki-canary": (3500,), "observability/tempo": (3200,),
     "tenant/pods": (15020,),
 }  # fmt: skip
@@ -191,7 +191,7 @@ _NO_API_CLIENTS = frozenset({
     "kubeflow/ml-pipeline-visualizationserver", "kubeflow/mysql", "kubeflow/seaweedfs", "kubeflow/katib-db-manager",
     "kubeflow/katib-mysql", "mlflow/mlflow", "mlflow/mlflow-postgres", "feast/feast-feature-server",
     "feast/feast-postgres", "feast/feast-redis", "feast/feature-store", "observability/loki-canary",
-    "observability/loki-gateway", "observability/tempo", "monitoring/alertmanager",
+    "observability/loki-gateway", "observability/tempo", "monitoring/alertmanager", "monitoring/log-agent",
 })  # fmt: skip
 
 
@@ -220,6 +220,9 @@ def _common() -> Iterator[Flow]:
     for name, workload in _BY_NAME.items():
         if workload.component and name not in _NO_API_CLIENTS:
             yield from _each(workload, Outside.API_SERVER, (443, 6443), "client of the API", "its Roles and bindings")
+        if workload.mesh or name in (_GATEWAY, _LOCAL_GATEWAY):
+            collector = _BY_NAME["observability/opentelemetry-collector"]
+            yield from _each(workload, collector, (4317,), "spans of its proxy", "mesh configuration: traces")
         if workload.mesh:
             istiod = _BY_NAME["istio-system/istiod"]
             yield from _each(workload, istiod, (15012,), "certificates and routes of its proxy", "sidecar injection")

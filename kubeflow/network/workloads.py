@@ -120,6 +120,7 @@ _ADDONS = (
     *_installed(
         "prometheus", "monitoring", _by(_NAME, "prometheus", "alertmanager"), made_by="the Prometheus operator"
     ),
+    *_installed("prometheus", "monitoring", _by(_NAME, "log-agent"), made_by=OURS),
     *_installed("gpu-operator", "gpu-operator", {
         "gpu-operator": {"app": "gpu-operator"},
         "gpu-operator-node-feature-discovery-worker": {_NAME: "node-feature-discovery", "role": "worker"},

@@ -21,6 +21,11 @@ _GRAFANA = "kube-prometheus-stack-grafana"
 _COLLECTORS = ("grafana-sc-dashboard", "grafana-sc-datasources")
 
 
+def titles(facts: Facts) -> Mapping[str, str]:
+    """The title of every dashboard, by its address in Grafana."""
+    return {board.slug: board.title for board in boards(facts)}
+
+
 def files(facts: Facts) -> Mapping[str, str]:
     """The JSON of every dashboard, by file name."""
     from .boards.render import render  # noqa: PLC0415 - Grafana's SDK is imported only where boards are made

@@ -105,6 +105,8 @@ def problems(facts: Facts) -> Iterator[str]:
     for name in sorted(spec.endpoints):
         if name.partition("/")[0] not in facts.tenants:
             yield f"platform.monitoring.endpoints.{name}: no such tenant; allowed: {tenants}"
+    if spec.search is not None and "opentelemetry-collector" not in facts.installed:
+        yield "platform.monitoring.search: nobody collects logs; add the component opentelemetry-collector"
     for name, receiver in sorted(spec.receivers.items()):
         for tenant in sorted(set(receiver.tenants) - set(facts.tenants)):
             yield f"platform.monitoring.receivers.{name}.tenants: no tenant {tenant}; allowed: {tenants}"
@@ -116,9 +118,11 @@ def families(components: Iterable[str]) -> frozenset[str]:
     return frozenset(known.get(name, name) for name in components)
 
 
-def described(spec: MonitoringSpec) -> dict[str, Any]:
-    """What `from_outputs` needs to know of the settings, in the form of a stack's outputs."""
+def described(spec: MonitoringSpec, dashboards: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """What `from_outputs` needs to know of the settings, in the form of a stack's outputs, and where dashboards are."""
     return {
+        "grafana": spec.grafana,
+        "dashboards": dict(dashboards or {}),
         "limits": {_camel(item.name): getattr(spec.limits, item.name) for item in fields(LimitsSpec)},
         "endpoints": {name: one.milliseconds for name, one in spec.endpoints.items()},
         "cost": {

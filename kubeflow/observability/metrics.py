@@ -237,6 +237,10 @@ _ROWS: tuple[tuple[str, str, tuple[tuple[Type, _Names, _Names], ...]], ...] = (
         (_C, ("tenant",), ("tempo_distributor_spans_received_total",)),
         (_C, ("reason", "tenant"), ("tempo_discarded_spans_total",)),
     )),
+    ("observability/opentelemetry-collector", "OpenTelemetry collector 0.158, run", (
+        (_C, ("exporter", "server_address", "server_port"), tuple(
+            f"otelcol_exporter_{end}_{what}" for end in ("sent", "send_failed") for what in ("log_records", "spans"))),
+    )),
     (PROMETHEUS, "Prometheus, common knowledge", (
         (_G, ("job", "instance", "namespace", "pod"), ("up",)),
         (_G, ("alertname", "alertstate", "severity", "component", "namespace"), ("ALERTS",)),

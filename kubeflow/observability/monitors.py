@@ -45,7 +45,7 @@ def monitors(installed: Collection[str], tenants: Sequence[str]) -> Iterator[Pla
         if workload.namespace is None:
             if tenants:
                 yield own(PART, Wave.MONITORS, _of_tenants(target, tenants))
-        elif workload.component in installed:
+        elif {workload.component, target.also or workload.component} <= set(installed):
             yield own(PART, Wave.MONITORS, _of_workload(target, workload, workload.namespace))
 
 

@@ -64,9 +64,14 @@ def _slow(facts: Facts, window: str) -> str:
 def _share(limit: int, window: str, matchers: str) -> str:
     name = "istio_request_duration_milliseconds"
     return (
-        f'1 - sum by ({BY_MODEL}) (rate({name}_bucket{{{matchers},le="{limit}"}}[{window}])) '
+        f"1 - sum by ({BY_MODEL}) (rate({name}_bucket{{{matchers},{_up_to(limit)}}}[{window}])) "
         f"/ sum by ({BY_MODEL}) (rate({name}_count{{{matchers}}}[{window}]))"
     )
+
+
+def _up_to(limit: int) -> str:
+    """The bucket that ends at a limit. Proxies call it 200; Prometheus 3 stores 200.0, Prometheus 2 what it is told."""
+    return f'le=~"{limit}([.]0)?"'
 
 
 def _services(facts: Facts) -> Iterator[Recording]:
@@ -82,7 +87,7 @@ def _services(facts: Facts) -> Iterator[Recording]:
     )
     yield Recording(
         record="service:slow_inside:ratio_rate5m",
-        expr=f'1 - sum by ({BY_SERVICE}) (rate({name}_bucket{{{inside},le="{limit}"}}[5m])) '
+        expr=f"1 - sum by ({BY_SERVICE}) (rate({name}_bucket{{{inside},{_up_to(limit)}}}[5m])) "
         f"/ sum by ({BY_SERVICE}) (rate({name}_count{{{inside}}}[5m]))",
     )
 

@@ -46,6 +46,7 @@ class Target:
     application: int | None = None  # the port that the sidecar reads for us; None: only its own metrics
     undeclared: str | None = None  # the container whose template does not name the port that it listens on
     monitor: str | None = None  # the component's own, where there is one
+    also: str | None = None  # another component, without which nobody makes these pods
 
     def __str__(self) -> str:
         return self.of.value if isinstance(self.of, Outside) else str(self.of)
@@ -136,7 +137,11 @@ _ROWS: tuple[tuple[str, int, How, str, str, str | None], ...] = (
     ("mlflow/mlflow", 5000, How.PLAIN, "requests of the tracking server", "argument --expose-prometheus", None),
     ("observability/opentelemetry-collector", 8888, How.PLAIN, "lost spans and log lines",
      "ConfigMap opentelemetry-collector: service.telemetry.metrics", "opentelemetry-collector"),
+    ("monitoring/log-agent", 8888, How.PLAIN, "lines that were read, and that did not arrive",
+     "ConfigMap log-agent: service.telemetry.metrics", None),
 )  # fmt: skip
+
+_ALSO = {"monitoring/log-agent": "opentelemetry-collector"}
 
 # End, ports, the component's own ServiceMonitor, why.
 _SHIPPED: tuple[tuple[str | Outside, tuple[int, ...], str, str], ...] = (
@@ -174,8 +179,9 @@ def _targets() -> Iterator[Target]:
     for name, number, how, why, evidence, container in _ROWS:
         path = "/stats/prometheus" if how is How.PROXY else "/metrics"
         yield Target(
-            of=by_name[name], ports=(number,), how=how, path=path, why=why, evidence=evidence, undeclared=container
-        )
+            of=by_name[name], ports=(number,), how=how, path=path, why=why, evidence=evidence, undeclared=container,
+            also=_ALSO.get(name),
+        )  # fmt: skip
     for end, ports, monitor, why in _SHIPPED:
         of = end if isinstance(end, Outside) else by_name[end]
         yield Target(

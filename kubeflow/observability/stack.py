@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import yaml
 
 from infra.contract import Secrets
 from infra.naming import POOL_LABEL
-from infra.objects import Document, document
+from infra.objects import Document
 from kubeflow.distribution.documents import Body
 from kubeflow.install import kinds
 from kubeflow.install.planned import Planned, own
@@ -24,16 +25,15 @@ from kubeflow.network.policies import TENANT_LABEL
 from kubeflow.priorities import PLATFORM
 from kubeflow.spec.monitoring import MonitoringSpec
 
-from . import alerts, dashboards, doubles, exports, routing
+from . import alerts, dashboards, doubles, exports, facts, routing, stores
 from .facts import Facts
-from .monitors import NAMESPACE, PART, TOKEN_CLASS
+from .monitors import PART, TOKEN_CLASS
 from .states import MESH, STATES, State, configuration, rules
 
 _CHART = "kube-prometheus-stack"
 _STATE_METRICS = f"{_CHART}-kube-state-metrics"
 _TOKEN_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path
 _FILLED = 85  # per cent of the volume: the log of the last hours and compaction need the rest
-_RETAINED = "proof.kubeflow/retention"
 _ENFORCED = "pod-security.kubernetes.io/enforce"
 
 _UNREACHABLE = "nothing in the cluster can reach it"
@@ -74,11 +74,18 @@ class Stack:
     storage_class: str | None  # of block volumes; None: the cluster's default
     installed: frozenset[str]  # components, named as in the table of workloads
     facts: Facts | None = None  # None: neither dashboards nor rules
+    traced_percent: int = 0  # of requests, by the mesh and by Knative
 
     @property
     def states(self) -> tuple[State, ...]:
         """The kinds whose conditions become metrics."""
         return tuple(state for state in STATES if state.component in self.installed)
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What readers of a finished stack are told."""
+        watched = self.facts if "prometheus" in self.installed else None
+        return facts.described(self.spec, None if watched is None else dashboards.titles(watched))
 
     @property
     def bounds(self) -> tuple[int, ...]:
@@ -102,9 +109,6 @@ def steps(stack: Stack) -> tuple[Step, ...]:
     def states(body: Body, _context: Context) -> Body:
         return _with_states(body, stack.states, mesh=MESH in stack.installed)
 
-    def retention(body: Body, _context: Context) -> Body:
-        return _with_retention(body, stack.spec)
-
     def rates(body: Body, _context: Context) -> Body:
         return _with_interval(body, stack.spec)
 
@@ -114,7 +118,7 @@ def steps(stack: Stack) -> tuple[Step, ...]:
         Step(apply=alertmanager, why="its pods come from an operator, so no other transform sees them"),
         Step(apply=states, why="upstream exports no metrics of training jobs, models and workloads that wait"),
         Step(apply=rates, why="Grafana has to know how far apart samples are, or rates over short spans are empty"),
-        Step(apply=retention, why="upstream keeps logs for ever and traces for a day"),
+        *stores.steps(_telemetry(stack)),
         *dashboards.STEPS,
         *doubles.STEPS,
         exports.with_bounds(stack.bounds),
@@ -123,19 +127,21 @@ def steps(stack: Stack) -> tuple[Step, ...]:
 
 
 def objects(stack: Stack, config: Secrets | None = None) -> Iterator[Planned]:
-    """The objects that monitoring adds, besides its monitors; `config` holds what receivers must not tell."""
+    """The objects that monitoring adds, besides its monitors; `config` holds what nobody else must know."""
+    yield from stores.objects(_telemetry(stack), config)
     if "prometheus" in stack.installed:
         if stack.facts is not None:
             for body in (*dashboards.objects(stack.facts), *alerts.objects(stack.facts)):
                 yield own(PART, Wave.MONITORS, body)
         if stack.spec.receivers and config is not None:
             yield from (own(PART, Wave.BASE, body) for body in routing.objects(stack.spec, config))
-        for component, kind, url in (
-            ("loki", "loki", "http://loki-gateway.observability"),
-            ("tempo", "tempo", "http://tempo.observability:3200"),
-        ):
-            if component in stack.installed:
-                yield own(PART, Wave.MONITORS, _datasource(component, kind, url))
+
+
+def _telemetry(stack: Stack) -> stores.Telemetry:
+    tenants = () if stack.facts is None else tuple(sorted(stack.facts.tenants))
+    return stores.Telemetry(
+        spec=stack.spec, installed=stack.installed, tenants=tenants, traced_percent=stack.traced_percent
+    )
 
 
 def _without_dropped(body: Body, _context: Context) -> Body | None:
@@ -202,38 +208,3 @@ def _with_interval(body: Body, spec: MonitoringSpec) -> Body:
                 source["jsonData"]["timeInterval"] = f"{spec.interval_seconds}s"
         body["data"]["datasource.yaml"] = yaml.safe_dump(sources, sort_keys=True)
     return body
-
-
-def _with_retention(body: Body, spec: MonitoringSpec) -> Body:
-    """How long logs and traces are kept. The pods carry it, too: they read their configuration only at the start."""
-    metadata = body["metadata"]
-    if metadata.get("namespace") != "observability":
-        return body
-    match body["kind"], metadata["name"]:
-        case "ConfigMap", "loki":
-            text = body["data"]["config.yaml"]
-            store = yaml.safe_load(text)["schema_config"]["configs"][-1]["object_store"]
-            text = exports.edited(text, ("limits_config", "retention_period"), f"{spec.logs_days}d")
-            text = exports.edited(text, ("compactor", "retention_enabled"), value=True)
-            body["data"]["config.yaml"] = exports.edited(text, ("compactor", "delete_request_store"), store)
-        case "ConfigMap", "tempo":
-            path = ("compactor", "compaction", "block_retention")
-            text = exports.edited(body["data"]["tempo.yaml"], path, f"{spec.traces_days * 24}h")
-            body["data"]["tempo.yaml"] = exports.edited(text, ("usage_report", "reporting_enabled"), value=False)
-        case "StatefulSet", ("loki" | "tempo") as name:
-            days = spec.logs_days if name == "loki" else spec.traces_days
-            annotations = kinds.part(body["spec"]["template"]["metadata"], "annotations")
-            body["spec"]["template"]["metadata"]["annotations"] = {**annotations, _RETAINED: f"{days}d"}
-        case _:
-            pass
-    return body
-
-
-def _datasource(name: str, kind: str, url: str) -> Document:
-    """What Grafana's sidecar collects by its label."""
-    entry = {"name": name.capitalize(), "type": kind, "uid": name, "url": url, "access": "proxy"}
-    return document(
-        "v1", "ConfigMap", f"grafana-datasource-{name}", NAMESPACE,
-        metadata={"labels": {"grafana_datasource": "1"}},
-        data={f"{name}.yaml": yaml.safe_dump({"apiVersion": 1, "datasources": [entry]}, sort_keys=True)},
-    )  # fmt: skip

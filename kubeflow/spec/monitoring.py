@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from urllib.parse import urlsplit
 
 from infra.contract import METADATA_ADDRESSES
 from kubeflow.quantity import Quantity
@@ -98,6 +99,61 @@ def _wrong(text: str) -> str:
     return f"networks: {text} holds the instance metadata address {', '.join(reached)}" if reached else ""
 
 
+class Engine(Enum):
+    """Who else may keep logs."""
+
+    ELASTICSEARCH = "elasticsearch"
+    OPENSEARCH = "opensearch"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchSpec:
+    """A search engine that somebody else runs, and that takes the logs in the place of Loki."""
+
+    engine: Engine = field(metadata={"help": "which one"})
+    address: str = field(
+        metadata={
+            "help": "where it answers, by HTTPS",
+            "pattern": r"https://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:\d{1,5})?",
+            "example": "https://search.example.com:9200",
+        }
+    )
+    networks: tuple[str, ...] = field(
+        metadata={
+            "help": "networks where it answers: opened for the collector and its agents",
+            "example": "10.9.1.0/24",
+        }
+    )
+    username: str = field(metadata={"help": "account that may write to the indices", "example": "kubeflow-logs"})
+    secret: str = field(
+        metadata={
+            "help": "name of the secret configuration key with the account's password",
+            "pattern": "[A-Za-z][A-Za-z0-9-]*",
+            "example": "searchPassword",
+        }
+    )
+    index: str = field(
+        default="kubeflow-logs",
+        metadata={
+            "help": "each tenant's index is called so, then a hyphen and the tenant; who may read it, and for how "
+            "long it is kept, is decided there",
+            "pattern": "[a-z][a-z0-9-]{0,60}",
+        },
+    )
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return urlsplit(self.address).port or 443
+
+    def __post_init__(self) -> None:
+        """Refuse networks that are none or hold a metadata address."""
+        problems = [] if self.networks else ["networks: at least one is needed, or no log would arrive"]
+        problems += [found for text in self.networks if (found := _wrong(text))]
+        if problems:
+            raise ValueError("; ".join(problems))
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LimitsSpec:
     """Where dashboards draw their lines and alerts begin."""
@@ -172,6 +228,9 @@ class MonitoringSpec:
     memory: Quantity = field(default=Quantity("2Gi"), metadata={"help": "memory request of Prometheus"})
     memory_limit: Quantity = field(default=Quantity("8Gi"), metadata={"help": "memory limit of Prometheus"})
     logs_days: int = field(default=14, metadata={"help": "days that logs are kept", "min": 1, "max": 365})
+    search: SearchSpec | None = field(
+        default=None, metadata={"help": "a search engine that takes the logs in the place of Loki"}
+    )
     traces_days: int = field(default=3, metadata={"help": "days that traces are kept", "min": 1, "max": 90})
     limits: LimitsSpec = field(default=LimitsSpec(), metadata={"help": "where alerts begin"})
     endpoints: Mapping[str, EndpointSpec] = field(
@@ -185,6 +244,14 @@ class MonitoringSpec:
     receivers: Mapping[str, ReceiverSpec] = field(
         default_factory=dict[str, ReceiverSpec],
         metadata={"help": "who is told of alerts; none: alerts are only shown", "keys": "[a-z][a-z0-9-]{0,30}"},
+    )
+    grafana: str | None = field(
+        default=None,
+        metadata={
+            "help": "where people reach Grafana, for links in the portal; none: by a forwarded port",
+            "pattern": r"https?://[^\s?#]+[^\s?#/]",
+            "example": "https://grafana.example.com",
+        },
     )
     runbooks: str = field(
         default="docs/runbooks/",

@@ -162,7 +162,14 @@ _GATEWAYS = ["istio-system/istio-ingressgateway"]
 # In CEL.
 _INSIDE = "!(object.spec.?type.orValue('') in ['LoadBalancer', 'NodePort'])"
 _GATEWAY = cel.listed("(object.metadata.namespace + '/' + object.metadata.name)", "gateways")
-_STAYS = cel.matches("object.spec.?externalName.orValue('')", "[.]svc[.]cluster[.]local[.]?$")
+# Knative and KServe lead names of models to the gateways inside. Any other Service of somebody else would be called by
+# the ingress gateway itself, with headers that a tenant's own route may set.
+_DOORS = tuple(f"{name}-local-gateway.istio-system.svc.cluster.local" for name in ("cluster", "knative"))
+_NAME = "object.spec.?externalName.orValue('')"
+_STAYS = (
+    f"{_NAME}.matches('[.]' + object.metadata.namespace + '[.]svc[.]cluster[.]local[.]?$')"
+    f" || {_NAME} in [{', '.join(map(cel.literal, _DOORS))}]"
+)
 
 
 @rule(
@@ -187,7 +194,7 @@ _STAYS = cel.matches("object.spec.?externalName.orValue('')", "[.]svc[.]cluster[
         ),
         cel.thing(
             "/services",
-            "an ExternalName leads out of the cluster past the network policies' review",
+            "an ExternalName leads out of its namespace past the network policies' review",
             f"object.spec.?type.orValue('') != 'ExternalName' || {_STAYS}",
         ),
     ),
@@ -203,8 +210,9 @@ def service_open(subject: Subject, config: Config) -> Iterator[Finding]:
         if spec.at(key).texts() and not (gateway and key == "loadBalancerIP"):
             yield Finding(text=f"{key} takes traffic of others", path=spec.at(key).path)
     target = spec.at("externalName").text().rstrip(".")
-    if kind == "ExternalName" and not target.endswith(".svc.cluster.local"):
-        yield Finding(text="an ExternalName leads out of the cluster past the network policies' review", path="spec")
+    stays = target.endswith(f".{resource.namespace}.svc.cluster.local") or target in _DOORS
+    if kind == "ExternalName" and not stays:
+        yield Finding(text="an ExternalName leads out of its namespace past the network policies' review", path="spec")
 
 
 @rule(

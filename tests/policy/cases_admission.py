@@ -139,7 +139,15 @@ CASES = (
          ("spec.egress[0].to[0].ipBlock", {"cidr": "fd00::/8"})),
     _one("service-open", _SERVICE, named("Service", "s", spec={"ports": [{"port": 80}]}),
          ("spec.type", "LoadBalancer"), ("spec.type", "NodePort"), ("spec.externalIPs", ["1.2.3.4"]),
-         ("spec", {"type": "ExternalName", "externalName": "evil.test"})),
+         ("spec", {"type": "ExternalName", "externalName": "evil.test"}),
+         ("spec", {"type": "ExternalName", "externalName": "loki.monitoring.svc.cluster.local"}),
+         ("spec", {"type": "ExternalName", "externalName": "a.ateam.svc.cluster.local"})),
+    _one("service-open", _SERVICE, named("Service", "s", spec={
+             "type": "ExternalName", "externalName": "knative-local-gateway.istio-system.svc.cluster.local"}),
+         ("spec.externalName", "istiod.istio-system.svc.cluster.local")),
+    _one("service-open", _SERVICE, named("Service", "s", spec={
+             "type": "ExternalName", "externalName": "model.team.svc.cluster.local"}),
+         ("spec.externalName", "model.teammates.svc.cluster.local")),
     _one("namespace-without-pod-security", "kubernetes:core/v1:Namespace",
          named("Namespace", "another-team", metadata={"labels": _TEAM}),
          (r"metadata.labels.pod-security\.kubernetes\.io/enforce", "privileged"),

@@ -21,6 +21,7 @@ from kubeflow.network import Outside, Workload
 from kubeflow.network.flows import Peer
 from kubeflow.network.table import FLOWS
 from kubeflow.observability import Stack, monitors, steps
+from kubeflow.observability.agent import Telemetry
 from kubeflow.observability.metrics import DECLARED
 from kubeflow.observability.monitors import INJECTED, PROXY_PORT
 from kubeflow.observability.scrape import GPU_MONITOR, PROMETHEUS, TARGETS, How
@@ -34,7 +35,7 @@ CHOSEN = tuple(one for one in distribution.components(distribution.CURRENT) if o
     distribution.CURRENT, ("training-operator",)
 )
 INSTALLED = frozenset(one.family or one.name for one in CHOSEN)
-STACK = Stack(spec=MonitoringSpec(), storage_class="fast", installed=INSTALLED)
+STACK = Stack(spec=MonitoringSpec(), storage_class="fast", installed=INSTALLED, traced_percent=1)
 CONTEXT = Context(namespace=None, webhooks=True, containers=True, cluster_scoped=frozenset())
 
 
@@ -241,6 +242,14 @@ def answers(monitor: Json) -> bool:
             if endpoint.get("port") in offered or endpoint.get("targetPort") in behind:
                 return True
     return False
+
+
+@with_upstream
+def test_the_agent_is_of_the_collectors_version() -> None:
+    deployment = of_kind("Deployment", upstream())["opentelemetry-collector"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    mine = Telemetry(spec=MonitoringSpec(), installed=INSTALLED, tenants=(), traced_percent=0)
+    assert (mine.image, [mine.program]) == (container["image"], container["command"])
 
 
 # Their Services are Kubernetes' own and the operator's.

@@ -13,6 +13,8 @@ import yaml
 from kubeflow import autoscaling, profiles, queues, quotas
 from kubeflow.distribution import load, table
 from kubeflow.install import kinds
+from kubeflow.install.planned import Planned, own
+from kubeflow.install.waves import Wave
 from kubeflow.quantity import Quantity
 from kubeflow.spec.autoscaling import AutoscalingSpec
 from kubeflow.spec.queues import QueueSpec
@@ -142,11 +144,19 @@ def test_gateways_and_control_planes_have_two_copies() -> None:
     }  # fmt: skip
 
 
+def everything() -> list[Planned]:
+    """Upstream's objects before quotas, and the pods that the platform adds."""
+    upstreams = {(item.body["kind"], item.body["metadata"]["name"]) for item in planned()}
+    added = (body for body in case().objects if kinds.pod_spec(body) is not None)
+    mine = (body for body in added if (body["kind"], body["metadata"]["name"]) not in upstreams)
+    return [*planned(), *(own("added", Wave.BASE, body) for body in mine)]
+
+
 @cache
 def fenced() -> dict[str, Json]:
     return {
         item.body["metadata"]["namespace"]: item.body["spec"]["hard"]
-        for item in quotas.objects(planned(), 5, critical=True)
+        for item in quotas.objects(everything(), 5, critical=True)
         if item.body["metadata"]["name"] == "platform" and item.body["kind"] == "ResourceQuota"
     }
 

@@ -74,7 +74,7 @@ def test_another_limit_is_another_rule() -> None:
         "GpuTooHot", "ServingLatencyP95High", "ServingLatencyBudgetFast", "ServingLatencyBudgetSlow",
     }  # fmt: skip
     limits = LimitsSpec(serving_milliseconds=150)
-    assert 'le="150"' in exprs(replace(FACTS, spec=MonitoringSpec(limits=limits)))
+    assert 'le=~"150([.]0)?"' in exprs(replace(FACTS, spec=MonitoringSpec(limits=limits)))
 
 
 def test_a_promised_endpoint_is_missed_when_it_is_not_there() -> None:
@@ -110,6 +110,6 @@ def test_bounds_of_histograms_hold_every_limit_that_rules_compare_with() -> None
         limits=LimitsSpec(serving_milliseconds=180, in_cluster_milliseconds=90),
         endpoints={"team-a/iris": EndpointSpec(milliseconds=35)},
     ))  # fmt: skip
-    asked = {int(found) for found in re.findall(r'le="(\d+)"', exprs(facts))}
+    asked = {int(found) for found in re.findall(r'le=~"(\d+)\(', exprs(facts))}
     assert asked == {35, 90, 180}
     assert asked <= set(facts.bounds)

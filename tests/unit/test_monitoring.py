@@ -186,12 +186,14 @@ def test_logs_and_traces_end_when_the_stack_file_says_and_a_new_limit_restarts_t
     traces = kept(tempo, given)
     store = kept(pods, given)
     config = yaml.safe_load(logs["data"]["config.yaml"])
+    assert config["auth_enabled"] is True
     assert config["limits_config"] == {"volume_enabled": True, "retention_period": "5d"}
     assert config["compactor"] == {"retention_enabled": True, "delete_request_store": "s3"}
     config = yaml.safe_load(traces["data"]["tempo.yaml"])
     assert config["compactor"]["compaction"]["block_retention"] == "48h"
     assert config["usage_report"]["reporting_enabled"] is False
-    assert store["spec"]["template"]["metadata"]["annotations"] == {"proof.kubeflow/retention": "5d"}
+    assert config["multitenancy_enabled"] is True
+    assert store["spec"]["template"]["metadata"]["annotations"] == {"proof.kubeflow/configuration": "tenants, 5d"}
 
 
 def test_proxies_count_requests() -> None:
@@ -248,7 +250,7 @@ def test_dashboards_and_rules_come_with_their_stack() -> None:
     planned = list(objects(given))
     found = Counter(one.body["kind"] for one in planned)
     assert found["PrometheusRule"] == 6
-    assert found["ConfigMap"] == 10 + 2  # dashboards, sources of logs and traces
+    assert found["ConfigMap"] == 10 + 2 + 1  # dashboards, sources of logs and traces, the agent
     assert {one.body["metadata"]["namespace"] for one in planned} == {"monitoring"}
     assert len({one.name for one in planned}) == len(planned)
 

@@ -90,3 +90,20 @@ def test_the_commands_write_portal_topology_and_report(tmp_path: Path) -> None:
     assert 'href="./report.html"' in (out / "portal/local.html").read_text(encoding="utf-8")
     assert (out / "topology/local/network-team-a.mmd").is_file()
     assert (out / "report/local/report.html").is_file()
+
+
+def monitored(**told: Any) -> Json:  # noqa: ANN401 - any of the outputs
+    return {**outputs(), "monitoring": {"grafana": None, "dashboards": {"proof-gpu": "GPUs"}, **told}}
+
+
+def test_dashboards_are_linked_at_the_address_that_the_stack_tells() -> None:
+    links = {str(link["href"]) for link in Outline(page(monitored(grafana="https://grafana.example.com"))).all("a")}
+    assert "https://grafana.example.com/d/proof-gpu" in links
+
+
+def test_without_an_address_the_portal_says_how_to_get_one() -> None:
+    text = page(monitored())
+    assert "http://localhost:3000/d/proof-gpu" in {str(link["href"]) for link in Outline(text).all("a")}
+    assert "port-forward service/kube-prometheus-stack-grafana 3000:80" in text
+    assert "port-forward" not in page(monitored(grafana="https://grafana.example.com"))
+    assert "localhost" not in page(monitored(dashboards={}))

@@ -5,14 +5,18 @@ from __future__ import annotations
 import copy
 import json
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from review.document import document as review_document
 from tests.support import described, results
 from tests.support.pages import Outline
+from tests.unit.test_review_outputs import report as a_review
+from tests.unit.test_review_outputs import row as review_row
 from workloads import report
 from workloads.report import evidence, stack
 from workloads.report.final import Given, build
@@ -151,3 +155,46 @@ def test_what_is_no_stack_is_refused() -> None:
     for body in bodies:
         with pytest.raises(ReportError, match="stack local"):
             stack.of(body, name="local")
+
+
+def reviewed(tmp_path: Path, **more: Any) -> Path:  # noqa: ANN401 - any of a review's parts
+    """A report beside a review that really wrote its numbers."""
+    path = tmp_path / "out/review/local/report.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(review_document(a_review(**more)), default=str), encoding="utf-8")
+    return made(tmp_path)
+
+
+def test_the_newest_review_of_the_stack_tells_costs_and_findings_by_itself(tmp_path: Path) -> None:
+    folder = reviewed(tmp_path)
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    page = Outline(text)
+    assert page.wrong == page.open == []
+    assert "cost" in {attributes["id"] for attributes in page.all("section")}
+    for told in ("Estimated by the review of def", "l40s.large", "api-endpoint-open", "DaemonSet/kube-system/cni"):
+        assert told in text
+        assert told in (folder / "report.md").read_text(encoding="utf-8")
+    assert (folder / "evidence/review.json").is_file()
+    assert "evidence/review.json" in (folder / evidence.MANIFEST).read_text(encoding="utf-8")
+
+
+def test_a_price_that_nobody_knows_is_said_to_be_unknown(tmp_path: Path) -> None:
+    head = a_review().head
+    assert head is not None
+    unknown = replace(head, cost=replace(head.cost, pools=(*head.cost.pools, review_row("odd", None, 3))))
+    text = (reviewed(tmp_path, head=unknown) / "report.md").read_text(encoding="utf-8")
+    assert "price unknown: odd" in text
+
+
+def test_without_a_review_there_is_nothing_about_it(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    assert "by the review of" not in (folder / "report.html").read_text(encoding="utf-8")
+    assert not (folder / "evidence/review.json").exists()
+
+
+def test_a_review_that_is_none_is_refused_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "out/review/local/report.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("[]", encoding="utf-8")
+    with pytest.raises(ReportError, match=r"out/review/local/report.json: no review"):
+        made(tmp_path)

@@ -21,6 +21,8 @@ _TITLES = {
     "/tensorboards/": "TensorBoards", "/volumes/": "Volumes",
 }  # fmt: skip
 _MOST_PROBLEMS = 12
+_FORWARDED = "http://localhost:3000"
+_FORWARD = "kubectl --namespace monitoring port-forward service/kube-prometheus-stack-grafana 3000:80"
 
 
 def portal(
@@ -32,7 +34,7 @@ def portal(
         ("services", "Services", _services(stack)),
         ("tenants", "Tenants", _tenants(stack)),
         ("machines", "Machines", _machines(stack)),
-        ("dashboards", "Dashboards", _links(dashboards)),
+        ("dashboards", "Dashboards", _dashboards(stack, dashboards)),
         ("reports", "Reports", _links(reports)),
     ]
     lead = f"Environment {stack.environment}, cluster {stack.cluster['name']}, Kubernetes {stack.cluster['version']}. "
@@ -115,6 +117,22 @@ def _machines(stack: Stack) -> Content:
         cards = "-" if gpu is None else f"{gpu['count']} \N{MULTIPLICATION SIGN} {gpu['product']}"
         rows.append([name, pool["role"], f"{pool['min']} to {pool['max']}", cards])
     return table("Pools of nodes", ("pool", "role", "nodes", "GPUs of a node"), rows)
+
+
+def _dashboards(stack: Stack, given: Sequence[Link]) -> Content:
+    """Those that were given, and the stack's own: at the address that it tells, or through a forwarded port."""
+    monitoring: Json = stack.outputs.get("monitoring") or {}
+    titles: dict[str, str] = monitoring.get("dashboards") or {}
+    if not titles:
+        return _links(given)
+    told = monitoring.get("grafana")
+    links = [(title, f"{told or _FORWARDED}/d/{slug}") for slug, title in titles.items()]
+    how = "Grafana has no address of its own in this stack. With this command running, the links work:"
+    return [
+        _links(given),
+        None if told else [tag("p", how), tag("pre", _FORWARD)],
+        _links(links),
+    ]
 
 
 def _links(links: Sequence[Link]) -> Content:

@@ -136,6 +136,12 @@ def _itself() -> Iterator[Alert]:
         hold="15m", severity=Severity.INFO, component="monitoring", board=_OVERVIEW, namespace="observability",
         summary="Tempo throws spans away: {{ $labels.reason }}",
     )  # fmt: skip
+    lost = "sum by (exporter) (rate(otelcol_exporter_send_failed_{}[10m])) > 0"
+    yield Alert(
+        name="TelemetryNotDelivered", expr=f"{lost.format('log_records')} or {lost.format('spans')}",
+        hold="15m", severity=Severity.WARNING, component="monitoring", board=_OVERVIEW, namespace="observability",
+        summary="Logs or traces do not arrive in their store: {{ $labels.exporter }}",
+    )  # fmt: skip
     yield Alert(
         name="MonitoringSilent", expr="vector(1)",
         severity=Severity.INFO, component="monitoring", board=_OVERVIEW, namespace=_OURS,

@@ -78,6 +78,8 @@ def _components() -> Section:
               (f"sum(rate(loki_distributor_lines_received_total[{_RATE}]))", "lines"),
               (f"sum(rate(tempo_distributor_spans_received_total[{_RATE}]))", "spans"),
               (f"sum(rate(loki_discarded_samples_total[{_RATE}]))", "lines discarded"),
-              (f"sum(rate(tempo_discarded_spans_total[{_RATE}]))", "spans discarded")),
+              (f"sum(rate(tempo_discarded_spans_total[{_RATE}]))", "spans discarded"),
+              (f"sum(rate(otelcol_exporter_send_failed_log_records[{_RATE}]))", "lines not delivered"),
+              (f"sum(rate(otelcol_exporter_send_failed_spans[{_RATE}]))", "spans not delivered")),
     )  # fmt: skip
     return Section(title="Components", panels=panels)

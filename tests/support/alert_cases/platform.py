@@ -61,11 +61,13 @@ _RULES = 'prometheus_rule_evaluation_failures_total{rule_group="g"}'
 _DROPPED = 'prometheus_notifications_dropped_total{alertmanager="a"}'
 _LINES = 'loki_discarded_samples_total{reason="rate_limited",tenant="t"}'
 _SPANS = 'tempo_discarded_spans_total{reason="rate_limited",tenant="t"}'
+_UNSENT = 'otelcol_exporter_send_failed_{}{{exporter="otlp_http/team-a"}}'.format
 _CRITERION = 'validation_criterion_status{{id="serving.p95",required="{}",environment="local"}}'.format
 _PRESSED = {"node": "n1", "condition": "DiskPressure"}
 _QUOTA = {"namespace": "team-a", "resourcequota": "q", "resource": "requests.cpu"}
 _DOWN = {"namespace": "kubeflow", "deployment": "ml-pipeline"}
 _FAILING = {"namespace": "kubeflow", "controller": "c"}
+_SENDER = {"exporter": "otlp_http/team-a"}
 _LIMITED = {"reason": "rate_limited"}
 
 CASES: tuple[Case, ...] = (
@@ -107,6 +109,11 @@ CASES: tuple[Case, ...] = (
     Case(alert="AlertsNotDelivered", name="dropped once", past={_DROPPED: always(4)}, since=30),
     Case(alert="LogsDiscarded", name="some", past={_LINES: steady(1)}, fires=(_LIMITED,), since=1),
     Case(alert="LogsDiscarded", name="none of late", past={_LINES: always(4)}, since=60),
+    Case(alert="TelemetryNotDelivered", name="lines", past={_UNSENT("log_records"): steady(1)}, fires=(_SENDER,),
+         since=1),
+    Case(alert="TelemetryNotDelivered", name="spans", past={_UNSENT("spans"): steady(1)}, fires=(_SENDER,), since=1),
+    Case(alert="TelemetryNotDelivered", name="all arrive", since=30,
+         past={_UNSENT("spans"): always(4), _UNSENT("log_records"): always(4)}),
     Case(alert="TracesDiscarded", name="some", past={_SPANS: steady(1)}, fires=(_LIMITED,), since=1),
     Case(alert="TracesDiscarded", name="none of late", past={_SPANS: always(4)}, since=60),
     Case(alert="MonitoringSilent", name="always", past={"nothing": always(0)}, fires=({},)),

@@ -31,7 +31,7 @@ def inside(slow: float, rate: float) -> dict[str, str]:
     )
     name = "istio_request_duration_milliseconds"
     return {
-        f'{name}_bucket{{{who},le="100"}}': steady(rate * (100 - slow) / 100),
+        f'{name}_bucket{{{who},le="100.0"}}': steady(rate * (100 - slow) / 100),
         f"{name}_count{{{who}}}": steady(rate),
         f'istio_requests_total{{{who},response_code="200"}}': steady(rate),
     }

@@ -14,7 +14,9 @@ def slow(*parts: tuple[float, int], model: str = "iris", bound: int = 200, rate:
     """Per cent of slow requests, for so many minutes each."""
     who = f'reporter="destination",{MODEL.format(model)}'
     return {
-        f'{NAME}_bucket{{{who},le="{bound}"}}': growing(*((rate * (100 - share) / 100, long) for share, long in parts)),
+        f'{NAME}_bucket{{{who},le="{bound}.0"}}': growing(
+            *((rate * (100 - share) / 100, long) for share, long in parts)
+        ),
         f"{NAME}_count{{{who}}}": growing(*((rate, long) for _, long in parts)),
         f'istio_requests_total{{{who},response_code="200"}}': growing(*((rate, long) for _, long in parts)),
     }

@@ -20,7 +20,7 @@ from workloads.report.stack import Stack
 from workloads.topology import chart
 from workloads.topology.svg import drawing
 
-from . import deployed, given, guide
+from . import deployed, given, guide, reviewed
 from .provenance import provenance
 
 _UNMEASURED = "No run was given: whether this stack holds what it promises is not said here."
@@ -48,7 +48,9 @@ def build(stack: Stack, wanted: Given, out: Path) -> Path:
         "outputs": stack.digest,
         **provenance(wanted.root, stack.name),
     }
-    parts = list(_parts(stack, wanted, run, others, origin))
+    review = reviewed.newest(out, stack.name)
+    read_review = None if review is None else reviewed.read(review)
+    parts = list(_parts(stack, wanted, run, others, origin=origin, review=read_review))
     title, lead = _title(stack, run), _lead(stack, run)
     folder = out / "report" / stack.name
     shutil.rmtree(folder, ignore_errors=True)
@@ -66,6 +68,8 @@ def build(stack: Stack, wanted: Given, out: Path) -> Path:
             page(layer.title, lead, [(layer.id, layer.title, drawing(layer))], footer=_footer(origin)),
         )
     _copies(wanted, folder)
+    if review is not None:
+        files.put(folder / "evidence/review.json", review.read_text(encoding="utf-8"))
     evidence.seal(folder, key=wanted.key)
     return folder
 
@@ -102,16 +106,17 @@ def _footer(origin: dict[str, Any]) -> str:
 
 
 def _parts(
-    stack: Stack, wanted: Given, run: Run | None, others: Sequence[Run], origin: dict[str, Any]
-) -> Iterator[Part]:
+    stack: Stack, wanted: Given, run: Run | None, others: Sequence[Run], *, origin: dict[str, Any],
+    review: dict[str, Any] | None,
+) -> Iterator[Part]:  # fmt: skip
     if run is not None:
         yield from _criteria(run)
     yield from deployed.parts(stack)
-    yield deployed.security(stack, proofs=_proofs(wanted))
-    if wanted.costs:
-        yield Part(
-            id="cost", title="Cost", blocks=[block for path in wanted.costs for block in given.blocks("Cost", path)]
-        )
+    yield deployed.security(stack, proofs=_proofs(wanted, review))
+    money = [block for path in wanted.costs for block in given.blocks("Cost", path)]
+    money += [] if review is None else reviewed.cost(review)
+    if money:
+        yield Part(id="cost", title="Cost", blocks=money)
     yield _versions(stack)
     yield Part(id="limits", title="Known limits and lessons", blocks=list(_limits(stack, run)))
     yield guide.part(stack)
@@ -131,7 +136,9 @@ def _criteria(run: Run) -> Iterator[Part]:
         yield Part(id=name, title=title, blocks=[Drawn(page=content, text=text)])
 
 
-def _proofs(wanted: Given) -> Iterator[Block]:
+def _proofs(wanted: Given, review: dict[str, Any] | None) -> Iterator[Block]:
+    if review is not None:
+        yield from reviewed.findings(review)
     for title, path in wanted.proofs:
         yield from given.blocks(title, path)
 
