@@ -43,6 +43,7 @@ class Outputs:
                     "disruptive": validation.disruptive,
                     "required": dict(validation.required),
                     "thresholds": dict(validation.thresholds),
+                    "images": dict(validation.images),
                     "timeoutSeconds": validation.timeout_seconds,
                 },
             },

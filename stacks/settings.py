@@ -26,6 +26,13 @@ class ValidationSpec:
         default_factory=dict[str, float],
         metadata={"help": "limits by criterion, against the catalog's; `python -m workloads list` shows both"},
     )
+    images: Mapping[str, str] = field(
+        default_factory=dict[str, str],
+        metadata={
+            "help": "images of folders in workloads/images that checks run in the cluster; built and pushed by you",
+            "keys": "drift|models",
+        },
+    )
     timeout_seconds: int = field(
         default=60, metadata={"help": "longest wait for one effect of a check, in seconds", "min": 1, "max": 3600}
     )

@@ -1,9 +1,9 @@
-"""What every test shares: tests marked `engine` are skipped, with the reason, where the tools are missing."""
+"""What every test shares: `engine` skips, with the reason, where the tools are missing; `fails` is held to its word."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -28,6 +28,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if reason and item.get_closest_marker("engine"):
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """A test that is said to make a criterion fail has failed itself if nobody saw it."""
+    if item.get_closest_marker("fails") is None:
+        return (yield)
+    from tests.support import failing  # noqa: PLC0415 - the whole catalog comes with it, and few tests need that
+
+    promised = failing.promises(item.iter_markers(failing.MARK))
+    with failing.watched() as seen:
+        result = yield
+        broken = failing.broken(promised, seen())
+    if broken:
+        pytest.fail("\n".join(broken), pytrace=False)
+    return result
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,7 @@
-"""Plain REST to one Kubernetes API server: the only module that touches the client library. No models, no discovery."""
+"""Plain REST to one Kubernetes API server. No models, no discovery.
+
+With `backends/cluster/forward.py`, the only module that touches the client library.
+"""
 
 from __future__ import annotations
 

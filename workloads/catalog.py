@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from workloads.contract import Target
 from workloads.criteria.monitoring import MONITORING
 from workloads.criteria.network import NETWORK
-from workloads.criteria.platform import PLATFORM
+from workloads.criteria.platform import CORE, PLATFORM
 from workloads.criteria.serving import SERVING
 from workloads.criteria.training import TRAINING
 from workloads.criterion import SHARE, Criterion
@@ -37,7 +37,7 @@ class FixedThresholdError(Exception):
         )
 
 
-CATALOG: tuple[Criterion, ...] = (*PLATFORM, *TRAINING, *SERVING, *NETWORK, *MONITORING)
+CATALOG: tuple[Criterion, ...] = (*CORE, *PLATFORM, *TRAINING, *SERVING, *NETWORK, *MONITORING)
 
 BY_ID: Mapping[str, Criterion] = {criterion.id: criterion for criterion in CATALOG}
 

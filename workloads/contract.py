@@ -99,6 +99,7 @@ class Rules:
     disruptive: bool
     required: Mapping[str, bool]
     thresholds: Mapping[str, float]
+    images: Mapping[str, str]  # of what runs in the cluster for a check, by name
     timeout_seconds: int
 
 
@@ -209,11 +210,8 @@ def parse(outputs: object, *, source: str) -> Target:
     cluster, platform, rules = root.child("cluster"), root.child("platform"), root.child("validation")
     accelerator = cluster.optional("accelerator")
     pools, storage, tenants = cluster.child("pools"), cluster.child("storage"), platform.child("tenants")
-    classes, required, thresholds = (
-        platform.child("priorityClasses"),
-        rules.child("required"),
-        rules.child("thresholds"),
-    )
+    classes = platform.child("priorityClasses")
+    required, thresholds, images = (rules.child(key) for key in ("required", "thresholds", "images"))
     target = Target(
         environment=root.text("environment"),
         name=cluster.text("name"),
@@ -235,6 +233,7 @@ def parse(outputs: object, *, source: str) -> Target:
             disruptive=rules.flag("disruptive"),
             required={name: required.flag(name) for name in required.names()},
             thresholds={name: thresholds.number(name) for name in thresholds.names()},
+            images={name: images.text(name) for name in images.names()},
             timeout_seconds=rules.whole("timeoutSeconds"),
         ),
         kubeconfig=root.text("kubeconfig"),

@@ -30,17 +30,30 @@ class Need:
 
     said: str
     met: Callable[[Target], bool]
+    chosen: bool = False  # a stack may do without it, and is then held to nothing that needs it
 
 
 TENANT = Need(said="a tenant", met=lambda target: len(target.tenants) > 0)
 TWO_TENANTS = Need(said="two tenants", met=lambda target: len(target.tenants) > 1)
-GPU_POOL = Need(said="a pool with GPUs", met=lambda target: target.accelerator is not None and bool(target.gpu_pools))
+GPU_POOL = Need(
+    said="a pool with GPUs",
+    met=lambda target: target.accelerator is not None and bool(target.gpu_pools),
+    chosen=True,
+)
 GPU_TENANT = Need(said="a tenant with GPUs", met=lambda target: any(one.gpus for one in target.tenants.values()))
 TWO_PRIORITIES = Need(
     said="two priority classes of different value that tenants may use",
     met=lambda target: len(set(target.usable_priorities.values())) > 1,
 )
-RUNNING_CONTAINERS = Need(said="nodes that run containers", met=lambda target: CONTAINERS in target.capabilities)
+RUNNING_CONTAINERS = Need(
+    said="nodes that run containers", met=lambda target: CONTAINERS in target.capabilities, chosen=True
+)
+COMPONENTS = Need(said="components of upstream", met=lambda target: bool(target.components), chosen=True)
+
+
+def image(name: str) -> Need:
+    """An image that somebody has to build from workloads/images, and push where the cluster's nodes can pull it."""
+    return Need(said=f"the image validation.images.{name}", met=lambda target: name in target.rules.images)
 
 
 DOOR = Need(
@@ -51,7 +64,7 @@ DOOR = Need(
 
 def component(name: str) -> Need:
     """A part of the platform that is installed."""
-    return Need(said=f"the component {name}", met=lambda target: name in target.components)
+    return Need(said=f"the component {name}", met=lambda target: name in target.components, chosen=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,4 +110,4 @@ class Criterion:
         """Whether a stack of this kind can be held to it: nobody can train in containers that do not run."""
         if self.process is not None and CONTAINERS not in target.capabilities:
             return True
-        return self.cluster is not None and (RUNNING_CONTAINERS not in self.needs or RUNNING_CONTAINERS.met(target))
+        return self.cluster is not None and all(need.met(target) for need in self.needs if need.chosen)

@@ -111,11 +111,11 @@ def _headline(criterion: Criterion, probes: Probes) -> float:
 
 
 def judge(probes: Probes) -> tuple[Outcome, str]:
-    """The verdict on what a check saw. Without both halves of the proof there is none."""
-    if half := probes.missing_half():
-        return Outcome.ERROR, f"the check tried no {half.value} probe, so it proves nothing"
+    """The verdict on what a check saw. Without both halves of the proof nothing passes."""
     if failed := [one for one in probes.all if not one.held]:
         return Outcome.FAIL, "; ".join(f"not so: {one.claim} ({one.saw})" for one in failed)
+    if half := probes.missing_half():
+        return Outcome.ERROR, f"the check tried no {half.value} probe, so it proves nothing"
     figures = [str(one) for one in probes.measurements]
     return Outcome.PASS, "; ".join([*(figures or [f"all {len(probes.all)} probes behaved"]), *probes.notes])
 

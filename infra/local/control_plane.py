@@ -36,6 +36,14 @@ _SERVICES = [{"key": "service-cluster-ip-range", "value": SERVICE_CIDR}]
 _PATCHES = [
     {"name": "kube-apiserver", "extraArgs": [*_SERVICES, {"key": "endpoint-reconciler-type", "value": "none"}]},
     {"name": "kube-controller-manager", "extraArgs": _SERVICES},
+    # Only nodes that say they are simulated, so that others may stand beside them.
+    {
+        "name": "kwok-controller",
+        "extraArgs": [
+            {"key": "manage-all-nodes", "value": "false"},
+            {"key": "manage-nodes-with-annotation-selector", "value": "kwok.x-k8s.io/node=fake"},
+        ],
+    },
 ]
 
 

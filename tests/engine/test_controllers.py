@@ -9,6 +9,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -235,13 +236,16 @@ UNPLACED = (
     *(f"training.{form.lower()}-is-reconciled" for form in training.FORMS),
     *(f"serving.{kind}-service" for kind in serving.SERVED),
     "serving.explained-service",
-    "serving.versions-service",
-    "serving.canary-service",
     "training.batch-job-ends",
 )
+ROUTED = ("serving.versions-service", "serving.canary-service")
 
 
-@pytest.mark.parametrize("name", [pytest.param(one, marks=pytest.mark.fails(one)) for one in UNPLACED])
+def marked(*names: str) -> list[Any]:
+    return [pytest.param(one, marks=pytest.mark.fails(one)) for one in names]
+
+
+@pytest.mark.parametrize("name", [*marked(*UNPLACED), *ROUTED])
 def test_a_check_fails_where_no_node_takes_its_pods(name: str, target: Target, api: Api, cluster: Cluster) -> None:
     check = BY_ID[name].cluster
     assert check is not None
@@ -249,6 +253,25 @@ def test_a_check_fails_where_no_node_takes_its_pods(name: str, target: Target, a
         failures = wrong(check(target, visit))
     assert any("unschedulable" in one for one in failures), failures
     assert left(api) == []
+
+
+@pytest.mark.parametrize("name", marked(*ROUTED))
+def test_a_split_fails_whose_router_is_told_other_shares(name: str, target: Target, visit: Visit) -> None:
+    class Meddling(Visit):
+        """Somebody changes the shares on their way."""
+
+        def submit(self, namespace: str, body: Json) -> Json:
+            if body["kind"] == "InferenceGraph":
+                for step, weight in zip(body["spec"]["nodes"]["root"]["steps"], (90, 10), strict=True):
+                    step["weight"] = weight
+            return super().submit(namespace, body)
+
+    check = BY_ID[name].cluster
+    assert check is not None
+    with Meddling(visit.api, run="meddling", timeout_seconds=SECONDS) as meddled:
+        (failure,) = wrong(check(target, meddled))
+    assert failure.startswith("the router is told the shares")
+    assert "90" in failure.partition(": weights")[2]
 
 
 @pytest.mark.fails("training.manifests-are-accepted")

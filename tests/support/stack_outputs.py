@@ -44,7 +44,7 @@ _OUTPUTS: dict[str, Any] = {
             "kubeflow-training": 10_000, "kubeflow-batch": 1_000,
         },
     },
-    "validation": {"disruptive": False, "required": {}, "thresholds": {}, "timeoutSeconds": 20},
+    "validation": {"disruptive": False, "required": {}, "thresholds": {}, "images": {}, "timeoutSeconds": 20},
     "kubeconfig": "",
 }  # fmt: skip
 

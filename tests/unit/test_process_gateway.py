@@ -45,6 +45,7 @@ def test_the_gateway_as_promised_passes_every_check(tmp_path: Path) -> None:
             assert outcome is Outcome.PASS, reason
 
 
+@pytest.mark.fails("encryption.tls", on="process")
 def test_old_versions_of_tls_are_found(tmp_path: Path) -> None:
     with edge.bench(tmp_path, faulty(OLD)) as bench:
         assert edge.broken(encryption.tls(bench)) == ["TLS 1.0 is refused", "TLS 1.1 is refused"]
@@ -58,6 +59,7 @@ def test_content_in_plain_http_is_found(tmp_path: Path) -> None:
         ]
 
 
+@pytest.mark.fails("encryption.tls", on="process")
 def test_browsers_that_are_told_nothing_are_found(tmp_path: Path) -> None:
     with edge.bench(tmp_path, faulty(Options(hsts=False))) as bench:
         (claim,) = edge.broken(encryption.tls(bench))
@@ -65,16 +67,19 @@ def test_browsers_that_are_told_nothing_are_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("days", [13.9, 3])
+@pytest.mark.fails("encryption.certificate-days", on="process")
 def test_a_certificate_that_ends_soon_is_found(tmp_path: Path, days: float) -> None:
     with edge.bench(tmp_path, faulty(Options(days=days))) as bench:
         assert edge.broken(encryption.certificate_days(bench)) == ["the certificate is good for 14 more days"]
 
 
+@pytest.mark.fails("ingress.tokens", on="process")
 def test_private_paths_that_are_open_to_all_are_found(tmp_path: Path) -> None:
     with edge.bench(tmp_path, faulty(Options(asks_for_tokens=False))) as bench:
         assert [one.split()[0] for one in edge.broken(ingress.tokens(bench))] == ["without", "with", "with", "with"]
 
 
+@pytest.mark.fails("ingress.latency", on="process")
 def test_a_slow_server_behind_the_gateway_is_found(tmp_path: Path) -> None:
     with edge.bench(tmp_path, faulty(Options(delay=0.4)), {"ingress.latency": 200.0}) as bench:
         outcome, reason = runner.judge(ingress.latency(bench))
@@ -82,6 +87,7 @@ def test_a_slow_server_behind_the_gateway_is_found(tmp_path: Path) -> None:
     assert "p95 latency" in reason
 
 
+@pytest.mark.fails("ingress.rate", on="process")
 def test_answers_that_are_errors_are_not_counted_as_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gateway, "PRIVATE", "/rate")
     with edge.bench(tmp_path) as bench:

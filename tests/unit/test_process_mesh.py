@@ -41,6 +41,7 @@ def test_a_strict_pair_passes_every_check(tmp_path: Path) -> None:
             assert outcome is Outcome.PASS, reason
 
 
+@pytest.mark.fails("mesh.plaintext-is-refused", on="process")
 def test_a_port_that_accepts_plaintext_is_found(tmp_path: Path) -> None:
     with edge.bench(tmp_path, faulty(Options(encrypted=False))) as bench:
         broken = edge.broken(encryption.mutual(bench))
@@ -48,6 +49,7 @@ def test_a_port_that_accepts_plaintext_is_found(tmp_path: Path) -> None:
     assert IDENTITY in broken
 
 
+@pytest.mark.fails("mesh.plaintext-is-refused", on="process")
 def test_a_port_that_accepts_any_client_is_found(tmp_path: Path) -> None:
     with edge.bench(tmp_path, faulty(Options(strict=False))) as bench:
         assert edge.broken(encryption.mutual(bench)) == [IDENTITY, *REFUSED]
@@ -68,6 +70,7 @@ def test_a_pair_that_is_not_there_refuses_nobody(tmp_path: Path) -> None:
     assert not encryption.closed(answer)
 
 
+@pytest.mark.fails("mesh.latency", on="process")
 def test_a_slow_server_inside_the_mesh_is_found(tmp_path: Path) -> None:
     with edge.bench(tmp_path, faulty(Options(delay=0.3)), {"mesh.latency": 100.0}) as bench:
         outcome, reason = runner.judge(encryption.latency(bench))

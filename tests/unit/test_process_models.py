@@ -114,6 +114,7 @@ def test_a_compressed_day_passes_without_a_failure(bench: Bench) -> None:
     assert "failed requests 0 %" in reason
 
 
+@pytest.mark.fails("serving.day", on="process")
 def test_a_server_that_dies_fails_the_day(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "SVC", with_fault(tmp_path, DIES))
     assert not_so(serving.day, bench) == ["none of 600 requests fails", "the server that began is the one that ends"]
@@ -123,6 +124,7 @@ def test_every_row_of_a_batch_is_answered_once(bench: Bench) -> None:
     assert judged(serving.batch, bench)[0] is Outcome.PASS
 
 
+@pytest.mark.fails("serving.batch", on="process")
 def test_a_row_that_is_answered_for_another_fails(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +136,7 @@ def test_a_transformer_changes_the_form_and_not_the_answer(bench: Bench) -> None
     assert judged(serving.transformed, bench)[0] is Outcome.PASS
 
 
+@pytest.mark.fails("serving.transformer", on="process")
 def test_a_transformer_before_another_model_fails(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,6 +149,7 @@ def test_an_explanation_adds_up_to_the_answer(bench: Bench) -> None:
     assert judged(serving.explained, bench)[0] is Outcome.PASS
 
 
+@pytest.mark.fails("serving.explainer", on="process")
 def test_an_explanation_of_another_model_fails(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     right, other = bench.use(models.explainer), bench.use(models.SVC)
     monkeypatch.setattr(models, "explainer", _always(Front(url=right.url, predictor=other)))
@@ -161,6 +165,7 @@ def test_a_model_that_the_store_has_changed_is_not_served(bench: Bench, monkeypa
         bench.use(models.served(models.TRAINED_SVC, version="changed"))
 
 
+@pytest.mark.fails("serving.canary", on="process")
 def test_a_gateway_that_does_not_split_fails(bench: Bench) -> None:
     needs("xgboost")
     first = bench.use(models.REVISIONS[0])

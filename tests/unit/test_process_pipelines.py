@@ -37,6 +37,7 @@ def test_the_first_pipeline_greets(bench: Bench) -> None:
     assert judged(pipelines.hello, bench)[0] is Outcome.PASS
 
 
+@pytest.mark.fails("pipelines.hello", on="process")
 def test_another_greeting_fails(bench: Bench, tmp_path: Path) -> None:
     folder = changed(tmp_path, "hello.py", "Hello, {name}!", "Hello {name}")
     assert not_so(lambda one: pipelines.hello(one, folder), bench) == ["the output is the greeting"]
@@ -48,6 +49,7 @@ def test_a_step_that_fails_fails_its_pipeline(bench: Bench, tmp_path: Path) -> N
         pipelines.hello(bench, folder)
 
 
+@pytest.mark.fails("pipelines.hello", on="process")
 def test_a_pipeline_that_installs_packages_fails(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def installing(*_: object) -> str:
         return "command: python3 -m pip install --quiet pandas"
@@ -62,6 +64,7 @@ def test_iris_is_trained_evaluated_tracked_and_registered(bench: Bench) -> None:
     assert "accuracy 0.9 of 1" in reason
 
 
+@pytest.mark.fails("pipelines.iris", on="process")
 def test_a_forest_that_learns_nothing_is_noticed(bench: Bench, tmp_path: Path) -> None:
     folder = changed(tmp_path, "iris.py", 'forest.fit(flowers.drop(columns="target").to_numpy(), flowers["target"])',
                      'forest.fit(flowers.drop(columns="target").to_numpy() * 0, flowers["target"])')  # fmt: skip

@@ -55,6 +55,7 @@ def test_two_ranks_that_do_nearly_twice_the_work_pass(tmp_path: Path) -> None:
     assert scaled(tmp_path, done(*turns)) == []
 
 
+@pytest.mark.fails("training.scaling", on="process")
 def test_two_ranks_that_do_the_work_of_one_fail(tmp_path: Path) -> None:
     turns = [
         turn(ranks, speed)
@@ -109,6 +110,7 @@ def test_models_an_hour_are_counted_from_programs_that_reach_their_target(bench:
     assert judged(checks.speed, bench)[0] is Outcome.PASS
 
 
+@pytest.mark.fails("training.speed", on="process")
 def test_a_model_that_misses_its_target_fails(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     good = bench.use(models.TRAINED_FOREST)
     speeds = iter((1.0, 1.1))
@@ -124,6 +126,7 @@ def test_tensorboard_shows_the_curve_of_training(bench: Bench) -> None:
     assert judged(checks.curves, bench)[0] is Outcome.PASS
 
 
+@pytest.mark.fails("monitoring.tensorboard", on="process")
 def test_a_curve_with_a_gap_fails(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "TRAINED_FOREST", models.TRAINED_SVC)
     assert not_so(checks.curves, bench) == ["TensorBoard shows the loss of every step"]

@@ -75,9 +75,7 @@ def metrics(bench: Bench) -> Probes:
         front.status("/once")
         for series in PROMISED:
             wait_until(lambda series=series: bool(one.monitoring.query(series)), bench.limit(RECEIVED), INTERVAL / 4)
-            age = one.monitoring.value(f"max(time() - timestamp({series}))")
-            saw = "no such series" if age is None else f"{age:.1f} s old, where two scrapes are {limit:g} s"
-            probes.positive(f"{series} is there and fresh", held=age is not None and age <= limit, saw=saw)
+            fresh(probes, series, one.monitoring.value(f"max(time() - timestamp({series}))"), limit)
     lost = f'http_requests_total{{job="{WATCHED}"}}'
     ended = wait_until(lambda: not one.monitoring.query(lost), bench.limit(RECEIVED), INTERVAL / 4)
     probes.negative("a server that is gone has no fresh series", held=ended, saw="ended" if ended else "still there")
@@ -120,18 +118,31 @@ def received(bench: Bench) -> Probes:
     return probes
 
 
-def _told(probes: Probes, one: Watch, alert: str, status: str, *, fault: str, since: float, limit: float) -> None:
-    notice = one.monitoring.receiver.wait(alert, status, limit, since=since)
-    claim = f"{fault}: {alert} is received as {status}"
-    if notice is None:
+def fresh(probes: Probes, series: str, age: float | None, limit: float) -> None:
+    """Whether a promised series has a sample that is not stale."""
+    saw = "no such series" if age is None else f"{age:.1f} s old, where two scrapes are {limit:g} s"
+    probes.positive(f"{series} is there and fresh", held=age is not None and age <= limit, saw=saw)
+
+
+def told(probes: Probes, claim: str, metric: str, took: float | None, *, limit: float, method: str) -> None:
+    """Whether a message came in time; None where it never came."""
+    if took is None:
         probes.positive(claim, held=False, saw=f"nothing came in {limit:g} s")
         return
-    took = notice.at - since
-    measurement = Measurement(
-        metric=f"{alert} {status}", value=took, unit="s", n=1, limit=limit,
-        method=f"from the fault to the webhook; scraped and evaluated every {INTERVAL:g} s",
-    )  # fmt: skip
+    measurement = Measurement(metric=metric, value=took, unit="s", n=1, limit=limit, method=method)
     probes.measured(claim, measurement, held=took <= limit)
+
+
+def _told(probes: Probes, one: Watch, alert: str, status: str, *, fault: str, since: float, limit: float) -> None:
+    notice = one.monitoring.receiver.wait(alert, status, limit, since=since)
+    told(
+        probes,
+        f"{fault}: {alert} is received as {status}",
+        f"{alert} {status}",
+        None if notice is None else notice.at - since,
+        limit=limit,
+        method=f"from the fault to the webhook; scraped and evaluated every {INTERVAL:g} s",
+    )
 
 
 def _nothing(probes: Probes, one: Watch, since: float, claim: str, alert: str | None = None) -> None:

@@ -3,34 +3,147 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
-import urllib3
 from scipy import stats as scipy_stats
 
+from workloads.api import UnexpectedAnswerError
+from workloads.backends.cluster.forward import Forward, Pods, Spot
+from workloads.backends.process import web
 from workloads.backends.process.bench import Bench
-from workloads.backends.process.drift import MODEL, DriftService, drift_service, rows
-from workloads.backends.process.processes import SoftwareError
-from workloads.outcome import Better, Kind, Measurement, Probes, Series
+from workloads.backends.process.drift import MODEL, drift_service, rows
+from workloads.backends.process.processes import SoftwareError, wait_until
+from workloads.checks import jobs
+from workloads.cluster import Visit
+from workloads.contract import Target
+from workloads.jobs import drift
+from workloads.outcome import Better, Kind, Measurement, NotMeasurableError, Probes, Series
+from workloads.terms import Terms
 
 SHIFT = 0.5  # standard deviations
 SHIFTED_NUMBERS = 2  # of eight features: a quarter
 FALSE_ALARMS = 0.1  # share of windows without drift that may be called drifted
 ERROR_RATE = 0.1  # of the labelled predictions that are sent back
 CONFIDENCE = 0.95
-_SECONDS = 30
-_REFUSED = 400  # and above, of HTTP status codes
-_HTTP = urllib3.PoolManager()
+IMAGE = "drift"  # of `validation.images`
+_READY_SECONDS = 600  # its image included
+_NAME = "proof-drift"
 
 stats: Any = scipy_stats  # has no types
 
+Connect = Callable[[Target, Visit], Pods]
+
+
+class Service(Protocol):
+    """A drift service, wherever it runs."""
+
+    def ask(self, path: str, *, body: object = None, headers: Mapping[str, str] | None = None) -> bytes:
+        """What it answers, GET without a body; an exception if it refuses."""
+        ...
+
+    def log(self) -> str:
+        """Its log of predictions."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Local:
+    """A process of this machine."""
+
+    url: str
+    folder: Path
+
+    def ask(self, path: str, *, body: object = None, headers: Mapping[str, str] | None = None) -> bytes:
+        """What it answers, GET without a body; SoftwareError if it refuses."""
+        data = None if body is None else json.dumps(body).encode()
+        reply = web.call(
+            f"{self.url}{path}", body=data, headers={"Content-Type": "application/json", **(headers or {})}
+        )
+        if not reply.ok:
+            raise SoftwareError(f"the drift service answered {reply}")
+        return reply.body
+
+    def log(self) -> str:
+        """Its log of predictions."""
+        return (self.folder / f"{MODEL}.jsonl").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InPod:
+    """A pod of the cluster."""
+
+    pods: Pods
+    namespace: str
+
+    def ask(self, path: str, *, body: object = None, headers: Mapping[str, str] | None = None) -> bytes:
+        """What it answers, GET without a body; UnexpectedAnswerError if it refuses."""
+        return self._call(drift.PORT, path, body=body, headers=headers)
+
+    def log(self) -> str:
+        """Its log of predictions, as the container beside it serves it."""
+        return self._call(drift.LOG_PORT, f"/{MODEL}.jsonl").decode()
+
+    def _call(self, port: int, path: str, **content: Any) -> bytes:  # noqa: ANN401 - what a request takes
+        spot = Spot(namespace=self.namespace, selector=f"app={_NAME}", port=port)
+        method = "GET" if content.get("body") is None else "POST"
+        reply = self.pods.call(spot, path, method=method, **content)
+        if not reply.ok:
+            raise UnexpectedAnswerError(f"the drift service answered {reply}")
+        return reply.body
+
+
+def _through(target: Target, visit: Visit) -> Pods:
+    return Forward(visit.api, target.kubeconfig)
+
+
+def in_cluster(judge: Callable[[Service, Terms], Probes], *, connect: Connect = _through) -> Callable[..., Probes]:
+    """The same claims about a service that runs in a tenant's namespace as long as it is asked."""
+
+    def check(target: Target, visit: Visit) -> Probes:
+        jobs.need_containers(target, "the drift service runs")
+        image, here = target.rules.images[IMAGE], jobs.home(target)
+        service = InPod(pods=connect(target, visit), namespace=here.namespace)
+        visit.submit(here.namespace, drift.reference(_NAME, visit.terms.seed))
+        visit.submit(here.namespace, drift.pod(here, _NAME, image, visit.terms.profile.drift_rows))
+        said: list[str] = []
+
+        def healthy() -> bool:
+            try:
+                return bool(service.ask("/healthz"))
+            except UnexpectedAnswerError as error:
+                said[:] = [str(error)]
+                return False
+
+        if not wait_until(healthy, _READY_SECONDS, 1):
+            raise NotMeasurableError(f"the drift service is not there after {_READY_SECONDS} s: {''.join(said)}")
+        return judge(service, visit.terms)
+
+    return check
+
 
 def detected(bench: Bench) -> Probes:
+    """The windows that drift is found in, by a service on this machine."""
+    return found_in(_local(bench), bench)
+
+
+def errors_stored(bench: Bench) -> Probes:
+    """The predictions and errors that a service on this machine keeps."""
+    return kept_by(_local(bench), bench)
+
+
+def _local(bench: Bench) -> Service:
+    made = bench.use(drift_service)
+    return Local(url=made.url, folder=made.log)
+
+
+def found_in(service: Service, terms: Terms) -> Probes:
     """Windows with a shift, windows with a flipped category, windows with neither."""
-    service, probes = bench.use(drift_service), Probes()
-    random = np.random.default_rng(bench.seed + 1)
-    least = bench.limit("drift.detected")
+    probes, random = Probes(), np.random.default_rng(terms.seed + 1)
+    least = terms.limit("drift.detected")
     kinds = {
         f"{SHIFTED_NUMBERS} of 8 features shifted by {SHIFT:g} standard deviations": {
             "shift": SHIFT, "shifted": SHIFTED_NUMBERS,
@@ -38,12 +151,12 @@ def detected(bench: Bench) -> Probes:
         "one category flipped": {"flipped": True},
     }  # fmt: skip
     for said, change in kinds.items():
-        scores = [_window(service, bench, random, change) for _ in range(bench.profile.drift_windows)]
+        scores = [_window(service, terms, random, change) for _ in range(terms.profile.drift_windows)]
         found = sum(is_drift for is_drift, _ in scores)
         share = _share("windows found drifted", found, len(scores), limit=least, better=Better.HIGHER)
         probes.measured(f"windows with {said} are found", share, held=share.value >= least)
         probes.series.append(_scores(f"drift score/{said}", scores))
-    control = [_window(service, bench, random, {}) for _ in range(bench.profile.drift_windows)]
+    control = [_window(service, terms, random, {}) for _ in range(terms.profile.drift_windows)]
     alarms = _share(
         "false alarms",
         sum(is_drift for is_drift, _ in control),
@@ -57,18 +170,18 @@ def detected(bench: Bench) -> Probes:
     return probes
 
 
-def errors_stored(bench: Bench) -> Probes:
+def kept_by(service: Service, terms: Terms) -> Probes:
     """Labelled predictions with a known share of errors come back as that share, and stand in the log."""
-    service, probes = bench.use(drift_service), Probes()
-    count, random = bench.profile.feedback_rows, np.random.default_rng(bench.seed + 2)
+    probes = Probes()
+    count, random = terms.profile.feedback_rows, np.random.default_rng(terms.seed + 2)
     wrong = set(random.choice(count, round(ERROR_RATE * count), replace=False).tolist())
     before = _counters(service)
     _event(service, "feedback", "request", {"instances": rows(count, random)})
     _event(service, "feedback", "response", {"predictions": [0] * count})
     labels = [{"id": f"feedback/{number}", "label": int(number in wrong)} for number in range(count)]
-    answer = _ask("POST", f"{service.url}/feedback", json={"model": MODEL, "labels": labels}).json()
+    answer = json.loads(service.ask("/feedback", body={"model": MODEL, "labels": labels}))
     counted = {name: value - before[name] for name, value in _counters(service).items()}
-    stored = [json.loads(line) for line in (service.log / f"{MODEL}.jsonl").read_text(encoding="utf-8").splitlines()]
+    stored = [json.loads(line) for line in service.log().splitlines()]
     kept = [one for one in stored if str(one["id"]).startswith("feedback/") and "label" in one]
     rate = _share("errors", sum(bool(one["error"]) for one in kept), max(len(kept), 1), limit=None, better=Better.LOWER)
     probes.positive(
@@ -86,9 +199,8 @@ def errors_stored(bench: Bench) -> Probes:
         held=counted == {"prediction_labels_total": count, "prediction_errors_total": len(wrong)},
         saw=", ".join(f"{name} +{value:g}" for name, value in counted.items()),
     )
-    unknown = _ask(
-        "POST", f"{service.url}/feedback", json={"model": MODEL, "labels": [{"id": "nobody/0", "label": 1}]}
-    ).json()
+    nobody = {"model": MODEL, "labels": [{"id": "nobody/0", "label": 1}]}
+    unknown = json.loads(service.ask("/feedback", body=nobody))
     probes.negative(
         "a label of no prediction counts as no error",
         held=unknown == {"stored": 0, "unknown": 1, "errors": 0},
@@ -97,17 +209,11 @@ def errors_stored(bench: Bench) -> Probes:
     return probes
 
 
-def _window(
-    service: DriftService, bench: Bench, random: np.random.Generator, change: dict[str, Any]
-) -> tuple[bool, float]:
+def _window(service: Service, terms: Terms, random: np.random.Generator, change: dict[str, Any]) -> tuple[bool, float]:
     """One full window: whether it was called drifted, and the largest score of its features."""
-    _event(
-        service,
-        f"window-{random.integers(2**62)}",
-        "request",
-        {"instances": rows(bench.profile.drift_rows, random, **change)},
-    )
-    judged = _ask("GET", f"{service.url}/drift/{MODEL}").json()
+    key = f"window-{random.integers(2**62)}"
+    _event(service, key, "request", {"instances": rows(terms.profile.drift_rows, random, **change)})
+    judged = json.loads(service.ask(f"/drift/{MODEL}"))
     return bool(judged["detected"]), max(float(one["score"]) for one in judged["features"])
 
 
@@ -125,20 +231,13 @@ def _scores(name: str, scores: list[tuple[bool, float]]) -> Series:
     return Series(name=name, x_unit="window", y_unit="largest distance of a feature", points=points)
 
 
-def _counters(service: DriftService) -> dict[str, float]:
+def _counters(service: Service) -> dict[str, float]:
     wanted = ("prediction_labels_total", "prediction_errors_total")
-    lines = _ask("GET", f"{service.url}/metrics").data.decode().splitlines()
+    lines = service.ask("/metrics").decode().splitlines()
     values = {name: [line for line in lines if line.startswith(f"{name}{{")] for name in wanted}
     return {name: sum(float(line.rsplit(" ", 1)[1]) for line in found) for name, found in values.items()}
 
 
-def _event(service: DriftService, key: str, kind: str, body: object) -> None:
+def _event(service: Service, key: str, kind: str, body: object) -> None:
     headers = {"ce-id": key, "ce-inferenceservicename": MODEL, "ce-type": f"org.kubeflow.serving.inference.{kind}"}
-    _ask("POST", service.url, json=body, headers=headers)
-
-
-def _ask(method: str, url: str, **content: Any) -> urllib3.BaseHTTPResponse:  # noqa: ANN401 - what urllib3 takes
-    answer = _HTTP.request(method, url, timeout=_SECONDS, retries=False, **content)
-    if answer.status >= _REFUSED:
-        raise SoftwareError(f"the drift service answered {answer.status}: {answer.data.decode()[:200]}")
-    return answer
+    service.ask("/", body=body, headers=headers)

@@ -1,7 +1,12 @@
-"""Pipelines run to their end with the results that they must have; their models are tracked, registered and stored."""
+"""Pipelines run to their end with the results that they must have; their models are tracked, registered and stored.
+
+What is claimed is written once, whichever way a pipeline was run: here in processes, or by a cluster's pipeline server
+(checks/pipeline_runs.py).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from workloads.backends.process import mlflow, pipelines, processes, python
@@ -9,6 +14,7 @@ from workloads.backends.process.bench import Bench
 from workloads.outcome import Attachment, Better, Measurement, Probes
 
 PERSON = "Tagore"
+STRANGE = "nobody"  # a parameter that no pipeline has
 MODEL = "iris"
 ACCURACY = 0.90  # on the fixed split: 27 of 30, the same each time
 CROSS_VALIDATION = 0.93  # mean of 5 folds, 10 times
@@ -21,13 +27,13 @@ def hello(bench: Bench, folder: Path = python.PIPELINES) -> Probes:
     """The first pipeline greets, and refuses a parameter that it does not have."""
     probes = Probes()
     done = pipelines.run(bench, "hello", {"name": PERSON}, folder=folder)
-    probes.positive("the output is the greeting", held=done.output == f"Hello, {PERSON}!", saw=repr(done.output))
+    greeted(probes, [done.output], saw=repr(done.output))
     try:
-        pipelines.run(bench, "hello", {"nobody": PERSON}, name="hello-wrong", folder=folder)
-        probes.negative("an unknown parameter is refused", held=False, saw="the pipeline ran")
+        pipelines.run(bench, "hello", {STRANGE: PERSON}, name="hello-wrong", folder=folder)
+        strange_is_refused(probes, held=False, saw="the pipeline ran")
     except processes.SoftwareError as error:
-        probes.negative("an unknown parameter is refused", held="no parameter nobody" in str(error), saw=str(error))
-    _needs_nothing(probes, bench, "hello")
+        strange_is_refused(probes, held=f"no parameter {STRANGE}" in str(error), saw=str(error))
+    needs_nothing(probes, "hello", pipelines.compiled(bench, "hello"))
     return probes
 
 
@@ -36,30 +42,17 @@ def iris(bench: Bench, folder: Path = python.PIPELINES) -> Probes:
     tracking, probes = bench.use(mlflow.tracking), Probes()
     given = {"tracking": tracking.url, "folds": FOLDS, "repeats": REPEATS, "least": ACCURACY}
     done = pipelines.run(bench, "iris", given, folder=folder)
-    _figure(probes, done, "accuracy", ACCURACY, n=30, method="one fixed split, stratified, seed 42")
-    rounds = int(done.metrics.get("cross_validation_rounds", 0))
-    method = f"mean of {FOLDS}-fold cross-validation, {REPEATS} times"
-    _figure(probes, done, "cross_validation_mean", CROSS_VALIDATION, n=rounds, method=method)
-    probes.positive(
-        "every round of the cross-validation was made", held=rounds == FOLDS * REPEATS, saw=f"{rounds} rounds"
-    )
+    good_enough(probes, done.metrics)
     empty = [one.name for one in done.artifacts if not one.exists() or (one.is_file() and not one.stat().st_size)]
     kept = [one.name for one in done.artifacts if one.name not in empty]
     missing = {"seen", "unseen", "model"} - set(kept)
     probes.positive("data and model are kept as artifacts", held=not missing, saw=f"{kept}, without {sorted(missing)}")
     _tracked(probes, tracking, done)
-    worse = given | {"least": UNREACHABLE, "folds": 2, "repeats": 1, "name": f"{MODEL}-too-bad"}
-    bad = pipelines.run(bench, "iris", worse, name="iris-too-bad", folder=folder)
-    probes.negative(
-        "a model that is not good enough is not registered",
-        held=bad.output == "" and not tracking.versions(f"{MODEL}-too-bad"),
-        saw=f"version {bad.output!r}",
-    )
-    _needs_nothing(probes, bench, "iris")
-    seconds = Measurement(
-        metric="pipeline", value=done.seconds, unit="s", n=1, method="from the command to its end, on this machine"
-    )
-    probes.measured("how long the pipeline takes is recorded", seconds, held=True)
+    bad = pipelines.run(bench, "iris", given | worse(f"{MODEL}-too-bad"), name="iris-too-bad", folder=folder)
+    versions = [one["version"] for one in tracking.versions(f"{MODEL}-too-bad")]
+    not_registered(probes, versions, held=bad.output == "")
+    needs_nothing(probes, "iris", pipelines.compiled(bench, "iris"))
+    took(probes, done.seconds, "from the command to its end, on this machine")
     return probes
 
 
@@ -73,25 +66,67 @@ def _tracked(probes: Probes, tracking: mlflow.Tracking, done: pipelines.Finished
     )
     versions = [one["version"] for one in tracking.versions(MODEL)]
     probes.positive("the model is registered", held=done.output in versions, saw=f"{done.output!r} of {versions}")
-    stored = tracking.bucket.keys("mlflow/")
-    probes.positive(
-        "its files lie in the object store",
-        held=any("model.pkl" in one for one in stored),
-        saw=f"{len(stored)} objects",
-    )
+    stored(probes, tracking.bucket.keys("mlflow/"))
 
 
-def _figure(probes: Probes, done: pipelines.Finished, name: str, least: float, *, n: int, method: str) -> None:
-    value = float(done.metrics.get(name, 0.0))
+def greeted(probes: Probes, said: Sequence[object], *, saw: str) -> None:
+    """The greeting is among what the pipeline said."""
+    probes.positive("the output is the greeting", held=f"Hello, {PERSON}!" in said, saw=saw)
+
+
+def strange_is_refused(probes: Probes, *, held: bool, saw: str) -> None:
+    """A parameter that no pipeline has is not passed over."""
+    probes.negative("an unknown parameter is refused", held=held, saw=saw)
+
+
+def good_enough(probes: Probes, metrics: Mapping[str, object]) -> None:
+    """The model that a pipeline has evaluated is as good as it must be."""
+    _figure(probes, metrics, "accuracy", ACCURACY, n=30, method="one fixed split, stratified, seed 42")
+    rounds = int(_number(metrics, "cross_validation_rounds"))
+    method = f"mean of {FOLDS}-fold cross-validation, {REPEATS} times"
+    _figure(probes, metrics, "cross_validation_mean", CROSS_VALIDATION, n=rounds, method=method)
+    claim = "every round of the cross-validation was made"
+    probes.positive(claim, held=rounds == FOLDS * REPEATS, saw=f"{rounds} rounds")
+
+
+def worse(name: str) -> dict[str, object]:
+    """Parameters under which no model is good enough."""
+    return {"least": UNREACHABLE, "folds": 2, "repeats": 1, "name": name}
+
+
+def not_registered(probes: Probes, versions: Sequence[str], *, held: bool) -> None:
+    """A model that was not good enough has no version."""
+    claim = "a model that is not good enough is not registered"
+    probes.negative(claim, held=held and not versions, saw=f"versions {list(versions)}")
+
+
+def stored(probes: Probes, files: Sequence[str]) -> None:
+    """The registered model is not only a name."""
+    held = any("model.pkl" in one for one in files)
+    probes.positive("its files lie in the object store", held=held, saw=f"{len(files)} objects")
+
+
+def needs_nothing(probes: Probes, pipeline: str, text: str) -> None:
+    """In a cluster that reaches no package index, a step that installs something could only fail."""
+    found = [word for word in _INSTALLING if word in text]
+    probes.negative("no step installs anything when it starts", held=not found, saw=f"found {found}")
+    probes.attachments.append(Attachment(name=f"{pipeline}.yaml", text=text))
+
+
+def took(probes: Probes, seconds: float, method: str) -> None:
+    """Record the time; nothing is promised about it."""
+    figure = Measurement(metric="pipeline", value=seconds, unit="s", n=1, method=method)
+    probes.measured("how long the pipeline takes is recorded", figure, held=True)
+
+
+def _number(metrics: Mapping[str, object], name: str) -> float:
+    value = metrics.get(name, 0.0)
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _figure(probes: Probes, metrics: Mapping[str, object], name: str, least: float, *, n: int, method: str) -> None:
+    value = _number(metrics, name)
     figure = Measurement(
         metric=name.replace("_", " "), value=value, unit="of 1", n=n, method=method, limit=least, better=Better.HIGHER
     )
     probes.measured(f"{figure.metric} is at least {least:g}", figure, held=value >= least)
-
-
-def _needs_nothing(probes: Probes, bench: Bench, pipeline: str) -> None:
-    """In a cluster that reaches no package index, a step that installs something could only fail."""
-    text = pipelines.compiled(bench, pipeline)
-    found = [word for word in _INSTALLING if word in text]
-    probes.negative("no step installs anything when it starts", held=not found, saw=f"found {found}")
-    probes.attachments.append(Attachment(name=f"{pipeline}.yaml", text=text))

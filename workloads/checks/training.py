@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from workloads import stats
@@ -37,16 +37,7 @@ def scaling(criterion: str, train: Train = training.train) -> OnBench:
             again = train(bench, SCALING_SIZE, ranks=RANKS, repetitions=size.repetitions, steps=size.training_steps)
             done = dataclasses.replace(again, turns=(*done.turns, *again.turns))
             efficiency = _efficiency(done.turns)
-        most = max(RANKS)
-        probes.measured(
-            f"{most} ranks do at least {limit:g} x {most} times the work of one",
-            Measurement(
-                metric=f"scaling efficiency of {most} ranks", value=efficiency.value, unit="of 1", n=efficiency.n,
-                method=efficiency.method, limit=limit, better=Better.HIGHER, low=efficiency.low, high=efficiency.high,
-                confidence=efficiency.confidence,
-            ),
-            held=efficiency.at_least(limit) is stats.Verdict.PASS,
-        )  # fmt: skip
+        scaled(probes, efficiency, max(RANKS), "ranks", limit)
         _agree(probes, done)
         points = tuple((float(turn.ranks), turn.samples_per_second) for turn in done.turns)
         probes.series.append(Series(name="scaling", x_unit="ranks", y_unit="samples/s", points=points))
@@ -63,14 +54,7 @@ def trains(size: str, train: Train = training.train) -> OnBench:
         probes = Probes()
         done = train(bench, size, ranks=(max(RANKS),), repetitions=1, steps=bench.profile.training_steps)
         first, last = done.turns[-1].losses[0], done.turns[-1].losses[-1]
-        probes.measured(
-            f"the loss of {done.parameters:,} parameters falls",
-            Measurement(
-                metric="loss left", value=last / first, unit="of the first", n=len(done.turns[-1].losses),
-                method="last against first step", limit=LOSS_LEFT,
-            ),
-            held=last <= LOSS_LEFT * first,
-        )  # fmt: skip
+        fell(probes, done.parameters, last / first, n=len(done.turns[-1].losses), method="last against first step")
         _agree(probes, done)
         _stored(probes, bench.use(storage.artifacts), done.key, done.stored_version, done.sha256)
         curve = tuple((float(step), loss) for step, loss in enumerate(done.turns[-1].losses))
@@ -87,17 +71,12 @@ def speed(bench: Bench) -> Probes:
         models.train(bench, "forest", bench.folder / "speed" / str(number), seed=42 + number)
         for number in range(bench.profile.repetitions)
     ]
-    rates = [3_600 / one.seconds for one in every]
-    spread = stats.mean(rates, confidence=0.95)
-    probes.measured(
-        "every model reaches its target",
-        Measurement(
-            metric="training speed", value=spread.value, unit="models/hour", n=len(rates), better=Better.HIGHER,
-            method="3,600 s over the whole program, start to stored model", low=spread.low, high=spread.high,
-            confidence=spread.confidence,
-        ),
-        held=all(one.accuracy >= TARGET for one in every),
-    )  # fmt: skip
+    paced(
+        probes,
+        [one.seconds for one in every],
+        reached=all(one.accuracy >= TARGET for one in every),
+        method="3,600 s over the whole program, start to stored model",
+    )
     words = ["--model", "svc", "--target", UNREACHABLE, "--out", bench.folder / "speed" / "unreachable"]
     try:
         python.finish(bench, "train-unreachable", [python.PROGRAMS / "train.py", *words], seconds=240)
@@ -134,26 +113,89 @@ def artifacts(bench: Bench) -> Probes:
 def curves(bench: Bench) -> Probes:
     """TensorBoard shows the curve that training wrote, and nothing that nobody wrote."""
     board, model, probes = bench.use(training.tensorboard), bench.use(models.TRAINED_FOREST), Probes()
-    run = model.folder.name
-    asked = f"{board}/data/plugin/scalars/scalars?run={run}&tag="
-    shown: list[web.Reply] = []
-
-    def there() -> bool:
-        shown.append(web.call(f"{asked}loss"))
-        return shown[-1].ok
-
-    processes.wait_until(there, within=60)
-    points: list[list[float]] = shown[-1].json if shown and shown[-1].ok else []
-    curve = tuple((float(step), float(value)) for _, step, value in points)
-    probes.positive(
-        "TensorBoard shows the loss of every step",
-        held=[step for step, _ in curve] == [float(trees) for trees in range(10, 101, 10)],
-        saw=f"{len(curve)} points",
-    )
-    unknown = web.call(f"{asked}nothing")
-    probes.negative("it shows no curve that nobody wrote", held=unknown.status == _NOT_FOUND, saw=str(unknown.status))
+    asked = f"{board}{scalars(model.folder.name)}"
+    processes.wait_until(lambda: web.call(f"{asked}loss").ok, within=60)
+    reply = web.call(f"{asked}loss")
+    curve = points(reply.json) if reply.ok else ()
+    shown(probes, curve, [float(trees) for trees in range(10, 101, 10)], web.call(f"{asked}nothing").status)
     probes.series.append(Series(name="loss/forest", x_unit="trees", y_unit="training error", points=curve))
     return probes
+
+
+def scalars(run: str) -> str:
+    """Where TensorBoard tells a curve of a run; the name of the curve has to follow."""
+    return f"/data/plugin/scalars/scalars?run={run}&tag="
+
+
+def points(told: list[list[float]]) -> tuple[tuple[float, float], ...]:
+    """Steps and values of a curve, as TensorBoard tells it."""
+    return tuple((float(step), float(value)) for _, step, value in told)
+
+
+def shown(probes: Probes, curve: Sequence[tuple[float, float]], steps: Sequence[float], unknown: int) -> None:
+    """Whether TensorBoard has every step that was written; `unknown` is its answer about what nobody wrote."""
+    probes.positive(
+        "TensorBoard shows the loss of every step",
+        held=[step for step, _ in curve] == list(steps),
+        saw=f"{len(curve)} points",
+    )
+    probes.negative("it shows no curve that nobody wrote", held=unknown == _NOT_FOUND, saw=str(unknown))
+
+
+def scaled(probes: Probes, efficiency: stats.Estimate, most: int, of: str, limit: float) -> None:
+    """Whether many ranks, or nodes, do nearly as many times the work of one."""
+    probes.measured(
+        f"{most} {of} do at least {limit:g} x {most} times the work of one",
+        Measurement(
+            metric=f"scaling efficiency of {most} {of}", value=efficiency.value, unit="of 1", n=efficiency.n,
+            method=efficiency.method, limit=limit, better=Better.HIGHER, low=efficiency.low, high=efficiency.high,
+            confidence=efficiency.confidence,
+        ),
+        held=efficiency.at_least(limit) is stats.Verdict.PASS,
+    )  # fmt: skip
+
+
+def fell(probes: Probes, parameters: int, left: float, *, n: int, method: str) -> None:
+    """Whether something was learned."""
+    probes.measured(
+        f"the loss of {parameters:,} parameters falls",
+        Measurement(metric="loss left", value=left, unit="of the first", n=n, method=method, limit=LOSS_LEFT),
+        held=left <= LOSS_LEFT,
+    )
+
+
+def came_back(probes: Probes, model: str, found: str, written: str) -> None:
+    """Whether a model that was stored is the one that comes back, by its digest."""
+    probes.positive(
+        f"{model} comes back from the store as it was written",
+        held=found == written,
+        saw=f"sha256 {found[:12] or 'of nothing'}, written {written[:12]}",
+    )
+
+
+def paced(probes: Probes, seconds: Sequence[float], *, reached: bool, method: str) -> None:
+    """Models an hour from how long each took; only a model that misses its target fails."""
+    spread = stats.mean([3_600 / one for one in seconds], confidence=0.95)
+    probes.measured(
+        "every model reaches its target",
+        Measurement(
+            metric="training speed", value=spread.value, unit="models/hour", n=len(seconds), better=Better.HIGHER,
+            method=method, low=spread.low, high=spread.high, confidence=spread.confidence,
+        ),
+        held=reached,
+    )  # fmt: skip
+
+
+def agreed(probes: Probes, apart: int, of: int, method: str) -> None:
+    """Whether all ranks have learned the same, in every turn."""
+    probes.measured(
+        "no rank ends with other weights than the others",
+        Measurement(
+            metric="turns whose ranks differ", value=float(apart), unit="turns", n=of, method=method, limit=0.0
+        ),
+        held=not apart,
+        kind=Kind.NEGATIVE,
+    )
 
 
 def _efficiency(turns: tuple[training.Turn, ...]) -> stats.Estimate:
@@ -174,21 +216,8 @@ def _agree(probes: Probes, done: training.Training) -> None:
         saw=f"wrong in {len(wrong)} of {len(done.turns)} turns",
     )
     apart = [turn for turn in done.turns if len(set(turn.weights)) != 1]
-    probes.measured(
-        "no rank ends with other weights than the others",
-        Measurement(
-            metric="turns whose ranks differ", value=float(len(apart)), unit="turns", n=len(done.turns),
-            method="hash of every rank's weights", limit=0.0,
-        ),
-        held=not apart,
-        kind=Kind.NEGATIVE,
-    )  # fmt: skip
+    agreed(probes, len(apart), len(done.turns), "hash of every rank's weights")
 
 
 def _stored(probes: Probes, bucket: storage.Bucket, key: str, version: str, sha256: str) -> None:
-    found = hashlib.sha256(bucket.get(key, version)).hexdigest()
-    probes.positive(
-        f"{Path(key).parent.name} comes back from the store as it was written",
-        held=found == sha256,
-        saw=f"sha256 {found[:12]}, written {sha256[:12]}",
-    )
+    came_back(probes, Path(key).parent.name, hashlib.sha256(bucket.get(key, version)).hexdigest(), sha256)

@@ -1,9 +1,20 @@
-"""Criteria about what tenants may hold, see and do: all of them asked of the cluster itself."""
+"""Criteria about what is up, and what tenants may hold, see and do: all of them asked of the cluster itself."""
 
 from __future__ import annotations
 
-from workloads.checks import access, limits, network, pod_security, quota, scheduling
-from workloads.criterion import GPU_POOL, GPU_TENANT, TENANT, TWO_PRIORITIES, TWO_TENANTS, Criterion
+from workloads.checks import access, core, limits, network, pod_security, quota, scheduling
+from workloads.criterion import COMPONENTS, GPU_POOL, GPU_TENANT, TENANT, TWO_PRIORITIES, TWO_TENANTS, Criterion
+
+CORE: tuple[Criterion, ...] = (
+    Criterion(
+        id="core.components-are-up",
+        title="Everything that was installed is up; what nobody installed does not count as up",
+        clause="1 Platform Setup and Resource Management",
+        cluster=core.components_are_up,
+        place="what controllers and kubelets report to the API server; on simulated nodes nothing runs in pods",
+        needs=(COMPONENTS,),
+    ),
+)
 
 PLATFORM: tuple[Criterion, ...] = (
     Criterion(

@@ -7,15 +7,16 @@ from collections.abc import Mapping
 _LOOK: Mapping[str, str] = {
     "access": "compare the bindings that `kubectl auth can-i --list` shows with the tenant's roles: the first that "
     "differs is it",
-    "alerts": "look for the rule in Prometheus, then for its route in Alertmanager, then for the receiver's answer",
+    "alerting": "look for the rule in Prometheus, then for its route in Alertmanager, then for the receiver's answer",
     "batch": "compare the backlog over time with the number of replicas",
-    "components": "read the events and the last lines of the first pod that is not ready",
+    "core": "read the events and the last lines of the first pod that is not ready",
     "drift": "compare the scores of each feature, the age of the feed and the digest of the reference",
     "gpu": "compare the activity of the streaming multiprocessors, memory traffic, power and clocks with the share of "
     "time that the data loader waited",
     "ingress": "compare requests offered, sent and answered in each second, then the gateway's CPU and connections",
     "latency": "compare the time in the gateway, the queue and the model; look for throttling and cold starts",
     "limits": "read the LimitRange of the tenant's namespace",
+    "monitoring": "look for the target in Prometheus, then for the series, then for the age of its last sample",
     "mesh": "read the PeerAuthentication that is in force for the workload, and whether its pod has a sidecar",
     "network": "ask whether the cluster's network plugin enforces policies at all, then read those of the namespace",
     "pipelines": "read the log of the first task that failed, then the launcher's, then the artifact store's",

@@ -2,8 +2,10 @@
 
 from kfp import dsl
 
+IMAGE = "kubeflow-proof/models:1"  # built from workloads/images/models; a step needs kfp, which bare Python has not
 
-@dsl.component(base_image="python:3.11.13-slim-bookworm", install_kfp_package=False)
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
 def greet(name: str) -> str:
     """Say hello."""
     greeting = f"Hello, {name}!"

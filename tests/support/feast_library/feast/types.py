@@ -1,0 +1,3 @@
+"""Types of columns, as Feast names them."""
+
+Int64, Float64 = "Int64", "Float64"
