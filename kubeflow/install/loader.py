@@ -103,12 +103,6 @@ def arranged(
     return tuple(objects)
 
 
-def plan(distribution: Distribution, *, webhooks: bool, containers: bool) -> Plan:
-    """Upstream's objects alone, as the transforms leave them."""
-    found = rendering(distribution, webhooks=webhooks, containers=containers)
-    return Plan(objects=arranged(found.objects, found.cluster_scoped), left_out=found.left_out)
-
-
 def stepped(steps: Iterable[Step]) -> Change:
     """Transforms of a part as one change."""
     steps = tuple(steps)

@@ -11,8 +11,9 @@ from kubeflow.contract import PlatformSpec
 from kubeflow.distribution import Distribution
 from kubeflow.distribution.cache import Rendered
 from kubeflow.install import InstallArgs, Installation
-from kubeflow.install.loader import Plan, plan
+from kubeflow.install.loader import Plan
 from tests.support import graph, samples
+from tests.support.upstream import plan
 
 Object = dict[str, Any]
 

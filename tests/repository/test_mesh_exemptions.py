@@ -17,7 +17,6 @@ from kubeflow import gateway, mesh, network
 from kubeflow.distribution import CacheMissingError, load, table
 from kubeflow.gateway import Door, TokenIssuer
 from kubeflow.install import kinds
-from kubeflow.install.loader import plan
 from kubeflow.install.mesh_transforms import EXCLUDED, INJECT, MeshChanges
 from kubeflow.mesh import Exemption, External, Place
 from kubeflow.network import Addresses, Outside, authorization, proof
@@ -27,6 +26,7 @@ from kubeflow.network.table import FLOWS
 from kubeflow.network.workloads import WORKLOADS
 from kubeflow.spec.gateway import Acme, Challenge, Corporate, GatewaySpec, Issuer
 from kubeflow.spec.mesh import MeshSpec, OutsideHost
+from tests.support.upstream import plan
 
 Json = dict[str, Any]
 

@@ -11,8 +11,8 @@ import pulumi
 
 from infra.contract import METADATA_ADDRESSES, Network, Owner
 from kubeflow.contract import Opening, PlatformSpec, TenantSpec
-from kubeflow.distribution import CacheMissingError, load, table
-from kubeflow.install.loader import plan
+from kubeflow.distribution import CacheMissingError, Distribution, load, table
+from kubeflow.install.loader import Plan, arranged, rendering
 from kubeflow.install.planned import Planned
 from kubeflow.network import proof
 from kubeflow.network.flows import Addresses, Outside
@@ -65,6 +65,12 @@ def missing() -> str:
     except CacheMissingError as error:
         return str(error)
     return ""
+
+
+def plan(distribution: Distribution, *, webhooks: bool, containers: bool) -> Plan:
+    """Upstream's objects alone, as the transforms leave them."""
+    found = rendering(distribution, webhooks=webhooks, containers=containers)
+    return Plan(objects=arranged(found.objects, found.cluster_scoped), left_out=found.left_out)
 
 
 @cache

@@ -13,8 +13,9 @@ from kubeflow.distribution.cache import Rendered
 from kubeflow.distribution.documents import parse, split
 from kubeflow.distribution.table import CURRENT, components
 from kubeflow.install import kinds
-from kubeflow.install.loader import InstallError, Plan, plan
+from kubeflow.install.loader import InstallError, Plan
 from kubeflow.install.waves import PLACES, REASONS, Wave, wave_of
+from tests.support.upstream import plan
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "manifests"
 Object = dict[str, Any]
