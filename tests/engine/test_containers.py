@@ -289,7 +289,7 @@ def test_the_node_says_what_it_is(api: Plain, node: Runtime) -> None:
 def test_a_volume_that_hides_the_checkout_does_not_hide_the_interpreter(visit: Visit, here: Surroundings) -> None:
     top = f"/{Path(sys.executable).parts[1]}"
     script(visit, "hides", f"import json, os; print(json.dumps(sorted(os.listdir('{top}'))))")
-    body = job(here, "hides", mounts={"top": top})
+    body = job(here, "hides", mounts={} if top == "/tmp" else {"top": top})  # noqa: S108 - there is a volume already
     body["spec"]["template"]["spec"]["volumes"].append({"name": "top", "emptyDir": {}})
     done = follow(visit, visit.submit(SPACE, body), wanted=End.SUCCEEDED, seconds=SECONDS)
     assert done.end is End.SUCCEEDED, str(done)

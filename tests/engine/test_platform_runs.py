@@ -16,7 +16,8 @@ from tests.support.cluster import TOOLS, Object, eventually
 from tests.support.cluster import Api as Plain
 from tests.support.containers import Runtime, runtime
 from tests.support.controllers import Cluster
-from tests.support.engine import ROOT, missing, tools
+from tests.support.engine import missing, tools
+from tests.support.podrun import CHECKOUT
 from tests.support.stack_outputs import outputs
 from tests.support.stand_in import directly, serving
 from tests.support.stand_in_feast import FeatureServer, deployment
@@ -163,7 +164,7 @@ with Forwarder(os.environ["IP"], int(os.environ["PORT"]), "127.0.0.1", int(os.en
 
 def relay(spot: Spot, address: str) -> Object:
     """A pod where the platform's would be, which hands everything on to a stand-in."""
-    values = {"PORT": str(spot.port), "TO": address.rpartition(":")[2], "PYTHONPATH": str(ROOT)}
+    values = {"PORT": str(spot.port), "TO": address.rpartition(":")[2], "PYTHONPATH": CHECKOUT}
     env: list[Object] = [{"name": name, "value": value} for name, value in values.items()]
     env.append({"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}})
     ready = {"tcpSocket": {"port": spot.port}}

@@ -14,11 +14,13 @@ from pathlib import Path
 import urllib3
 
 from tests.support.cluster import Object
+from tests.support.engine import ROOT
 from tests.support.podfiles import NotYetError, Pod, Volumes, words
 from tests.support.sandbox import Mount, Sandbox, stop
 
 PAUSE = "registry.k8s.io/pause"  # the one image whose entrypoint is known here: it waits
-_PYTHON = "/opt/interpreter"  # where no volume of a pod hides it
+CHECKOUT = "/opt/checkout"  # ours, where no volume of a pod hides it
+_PYTHON = "/opt/interpreter"
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MESSAGE_BYTES = 4096
 _PROBE_SECONDS = 1.0
@@ -112,7 +114,8 @@ class Container:
         note.touch()
         path = self.body.get("terminationMessagePath", "/dev/termination-log")
         python = Mount(source=interpreter.parent.parent, path=_PYTHON)
-        every = [python, *mounts, *self._run.everywhere, Mount(source=note, path=path)]
+        ours = Mount(source=ROOT, path=CHECKOUT, read_only=True)
+        every = [python, ours, *mounts, *self._run.everywhere, Mount(source=note, path=path)]
         work = self.body.get("workingDir", "/")
         self.sandbox = Sandbox(self._folder, command, mounts=every, environment=values, work=work)
         self._began = now()

@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
 
-from tests.support.engine import ROOT
-
 STOP_SECONDS = 0.5  # between asking processes to end and ending them
 _PROGRAMS = ("setpriv", "unshare", "mount", "chroot")
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -126,7 +124,7 @@ def _script(
         "mount -t tmpfs sandbox all/dev/shm",
     ]
     devices = [Mount(source=Path("/dev", one), path=f"/dev/{one}") for one in _DEVICES if Path("/dev", one).exists()]
-    for one in (*_elsewhere(), *devices, *mounts):
+    for one in (*devices, *mounts):
         inside = shlex.quote(f"{root}/{one.path.lstrip('/')}")
         source = shlex.quote(str(one.source))
         if one.source.is_dir():
@@ -139,9 +137,3 @@ def _script(
     values = [f"{name}={value}" for name, value in environment.items()]
     lines.append("exec " + shlex.join(["chroot", root, "env", "-i", f"--chdir={work}", *values, *command]))
     return "\n".join(lines)
-
-
-def _elsewhere() -> list[Mount]:
-    """The checkout, where it lies on another file system than the root: a layer covers only one."""
-    other = ROOT.stat().st_dev != Path("/").stat().st_dev
-    return [Mount(source=ROOT, path=str(ROOT))] if other else []

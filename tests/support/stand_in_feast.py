@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import base64
 import json
-from pathlib import Path
 from typing import Any
 
 from tests.support.cluster import Object
+from tests.support.podrun import CHECKOUT
 from tests.support.stand_in import Request
 
-LIBRARY = Path(__file__).parent / "feast_library"
+LIBRARY = f"{CHECKOUT}/tests/support/feast_library"
 _LONG_AGO, _NOW = "1970-01-01T00:00:00Z", "2026-01-01T00:00:00Z"
 
 
@@ -83,7 +83,7 @@ class FeatureServer:
 def deployment(address: str) -> Object:
     """The feature server's Deployment as far as a check reads it, with our library for its container."""
     settings = base64.b64encode(json.dumps({"url": f"http://{address}"}).encode()).decode()
-    values = {"FEATURE_STORE_YAML_BASE64": settings, "PYTHONPATH": str(LIBRARY)}
+    values = {"FEATURE_STORE_YAML_BASE64": settings, "PYTHONPATH": LIBRARY}
     env = [{"name": name, "value": value} for name, value in values.items()]
     container = {"name": "feast-feature-server", "image": "quay.io/feastdev/feature-server:0.66.0", "env": env}
     labels = {"app.kubernetes.io/name": "feast-feature-server"}
