@@ -36,14 +36,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def install(places: Places, *, dev: bool, environment: str) -> None:
-    """Bring everything: the environments first, since the official pulumi is installed by its SDK."""
-    platform = venv.platform(places)
-    venv.ensure(places, platform, platform.files[0] if dev else venv.requirements(places, environment))
-    validation = venv.validation(places)
-    venv.ensure(places, validation, validation.files[0])
-    acquire.install(places)
-    if dev or environment == "local":
-        acquire.install_measuring(places, strict=dev)
+    """Bring what an environment needs, or what the tests of all of them need."""
+    wanted = venv.platform(places).files[0] if dev else venv.requirements(places, environment)
+    acquire.install(places, wanted, measuring=dev or environment == "local", strict=dev)
 
 
 def main() -> int:

@@ -53,33 +53,39 @@ def locate(places: Places, tool: Tool) -> Found:
     return Found(tool=tool, origin=Origin.MISSING, path=Path(on_path) if on_path else None, version=text)
 
 
-def install(places: Places) -> list[Found]:
-    """Bring the tools and stand-ins. Needs .venv; safe to interrupt, to repeat and to run twice at once."""
+def install(places: Places, wanted: Path, *, measuring: bool, strict: bool) -> list[Found]:
+    """Bring the environments, the program's with `wanted`, then tools and stand-ins; the tools that were found.
+
+    `measuring` brings too what the validation measures with on this machine: what of it cannot be had is an error if
+    `strict`, otherwise only told. Safe to interrupt, to repeat and to run twice at once.
+    """
+    validation = venv.validation(places)
+    needed = ((venv.platform(places), wanted), (validation, validation.files[0]))
     with exclusive(places.tools / "lock", "python -m tools install"):
-        found = bring(places, TOOLS)
+        problems = venv.fill(places, needed, venv.measuring(places) if measuring else ())
+        found = bring(places, TOOLS)  # after the environments: the official pulumi is installed by its SDK
         pulumi = next(one.path for one in found if one.tool is PULUMI)
         standins.settle(places, pulumi or places.bin / PULUMI.name, system_path(places))
+        if measuring:
+            _tell([*_unmeasured(places), *problems], strict=strict)
     return found
 
 
-def install_measuring(places: Places, *, strict: bool) -> None:
-    """Bring what the validation measures with on this machine; what cannot be had is an error, or only told."""
-    problems: list[str] = []
-    with exclusive(places.tools / "lock", "python -m tools install"):
-        try:
-            bring(places, MEASURING)
-        except ToolsError as error:
-            problems.append(str(error))
-        for environment, wanted in venv.measuring(places):
-            try:
-                venv.ensure(places, environment, wanted)
-            except ToolsError as error:
-                problems.append(str(error))
-    if problems and strict:
-        raise ToolsError("\n".join(problems))
-    if problems:
-        lines = "\n".join(problems)
-        print(f"{lines}\n  going on without: the validation skips what it cannot measure, and says so", flush=True)
+def _unmeasured(places: Places) -> list[str]:
+    try:
+        bring(places, MEASURING)
+    except ToolsError as error:
+        return [str(error)]
+    return []
+
+
+def _tell(problems: Iterable[str], *, strict: bool) -> None:
+    """What only measures may be missing, unless it may not."""
+    if not (lines := "\n".join(problems)):
+        return
+    if strict:
+        raise ToolsError(lines)
+    print(f"{lines}\n  going on without: the validation skips what it cannot measure, and says so", flush=True)
 
 
 def bring(places: Places, tools: Iterable[Tool]) -> list[Found]:

@@ -97,10 +97,7 @@ def down(places: Places) -> int:
 def _bring_tools(places: Places) -> None:
     begun = time.monotonic()
     print("tools: brings what is missing of the Python environments and the programs", flush=True)
-    for one in (venv.platform(places), venv.validation(places)):
-        venv.ensure(places, one, one.files[-1])
-    found = acquire.install(places)
-    acquire.install_measuring(places, strict=False)
+    found = acquire.install(places, venv.requirements(places, "local"), measuring=True, strict=False)
     origins = sorted({one.origin.value for one in found})
     print(
         f"  tools: done in {time.monotonic() - begun:.1f} s ({len(found)} programs: {', '.join(origins)})", flush=True

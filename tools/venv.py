@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,6 +130,27 @@ def ensure(places: Places, venv: Venv, wanted: Path) -> bool:
             raise _cannot_fill(places, venv, log)
         write(venv.folder / STAMP, json.dumps(stamp(wanted)) + "\n")
     return True
+
+
+def fill(places: Places, needed: Iterable[tuple[Venv, Path]], optional: Iterable[tuple[Venv, Path]] = ()) -> list[str]:
+    """Fill environments two at a time, since pip keeps one core busy; what is wrong with the optional ones.
+
+    Raises ToolsError with all that is wrong with the needed ones, when the others are done.
+    """
+    needed, optional = [*needed], [*optional]
+
+    def problem(one: tuple[Venv, Path]) -> str:
+        try:
+            ensure(places, *one)
+        except ToolsError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(2) as pool:
+        problems = list(pool.map(problem, [*needed, *optional]))
+    if refused := [one for one in problems[: len(needed)] if one]:
+        raise ToolsError("\n".join(refused))
+    return [one for one in problems if one]
 
 
 def version(python: Path) -> str | None:

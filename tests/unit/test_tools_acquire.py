@@ -7,7 +7,7 @@ import shutil
 import socket
 import sys
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from rehearsal.launchers import install as write_launchers
 from tools import acquire, download, gobuild, records, standins, venv
 from tools.places import Places, ToolsError
 from tools.records import Origin, Record
-from tools.table import MEASURING, TOOLS, Download, Fit, Tool
+from tools.table import MEASURING, PULUMI, TOOLS, Download, Fit, Tool
 
 HELLO = """package main
 
@@ -309,12 +309,23 @@ def test_a_release_of_another_version_is_refused(
 def test_everything_that_measures_and_cannot_be_had_is_told_at_once(
     places: Places, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refuse(*arguments: object) -> list[acquire.Found]:
-        raise ToolsError(f"no {getattr(arguments[1], 'name', 'programs')}")
+    def bring(_places: Places, tools: Iterable[Tool]) -> list[acquire.Found]:
+        if MEASURING[0] in tools:
+            raise ToolsError("no programs")
+        return [acquire.Found(tool=PULUMI, origin=Origin.SYSTEM)]
 
-    monkeypatch.setattr(acquire, "bring", refuse)
-    monkeypatch.setattr(venv, "ensure", refuse)
-    with pytest.raises(ToolsError, match="no programs\nno models\nno envoy"):
-        acquire.install_measuring(places, strict=True)
-    acquire.install_measuring(places, strict=False)
+    def ensure(_places: Places, one: venv.Venv, _wanted: Path) -> None:
+        if one.name in {"models", "envoy"}:
+            raise ToolsError(f"no {one.name}")
+
+    def settle(*_: object) -> None:
+        pass
+
+    monkeypatch.setattr(acquire, "bring", bring)
+    monkeypatch.setattr(venv, "ensure", ensure)
+    monkeypatch.setattr(standins, "settle", settle)
+    wanted = venv.requirements(places, "local")
+    with pytest.raises(ToolsError, match=r"^no programs\nno models\nno envoy$"):
+        acquire.install(places, wanted, measuring=True, strict=True)
+    acquire.install(places, wanted, measuring=True, strict=False)
     assert "no programs\nno models\nno envoy\n  going on without" in capsys.readouterr().out

@@ -185,6 +185,23 @@ def test_a_package_index_out_of_reach_is_told_as_such(places: Places, monkeypatc
     assert one.filled_by() is None
 
 
+def test_all_environments_are_tried_before_what_is_wrong_with_them_is_told(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ensure(_places: Places, one: venv.Venv, _wanted: Path) -> None:
+        tried.add(one.name)
+        if one.name != "models":
+            raise ToolsError(f"no {one.name}")
+
+    tried: set[str] = set()
+    monkeypatch.setattr(venv, "ensure", ensure)
+    needed = [(one, one.files[0]) for one in (venv.platform(places), venv.validation(places))]
+    with pytest.raises(ToolsError, match=r"^no platform\nno validation$"):
+        venv.fill(places, needed, venv.measuring(places))
+    assert tried == {"platform", "validation", "models", "envoy"}
+    assert venv.fill(places, (), venv.measuring(places)) == ["no envoy"]
+
+
 def test_the_report_aligns_its_columns() -> None:
     rows = [
         Row(tool="etcd", wanted="3.6.14", found="3.6.14", origin="built", path="/a b/etcd"),
