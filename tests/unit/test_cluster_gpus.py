@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
     bool(edge.missing("prometheus", "alertmanager")), reason=edge.missing("prometheus", "alertmanager")
 )
 
-SHORT = Cut(start_seconds=1, end_seconds=0, least_seconds=4, block_seconds=1, settle_seconds=8)
+SHORT = Cut(start_seconds=1, end_seconds=0, least_seconds=3, block_seconds=1, settle_seconds=5)
 BUSY = {"gpu-0": 0.95, "gpu-1": 0.93}
 
 
@@ -57,7 +57,7 @@ def measured(
 ) -> Probes:
     with (
         meters.place(folder) as there,
-        meters.ending(there, said, lambda name: 0.1 if name.endswith("short") else 6.0),
+        meters.ending(there, said, lambda name: 0.1 if name.endswith("short") else 5.0),
         meters.monitored(there, lines),
     ):
         return utilisation.gpu_utilisation("gpu", cut=SHORT)(there.target, there.visit)

@@ -28,8 +28,8 @@ pytestmark = pytest.mark.skipif(bool(edge.missing("envoy")), reason=edge.missing
 
 SHORT = dataclasses.replace(
     edge.PROFILE,
-    endpoint=Load(requests=100, seconds=2, warm_up_seconds=0),
-    day=Load(requests=240, seconds=12, warm_up_seconds=0),
+    endpoint=Load(requests=200, seconds=2, warm_up_seconds=0),
+    day=Load(requests=120, seconds=5, warm_up_seconds=0),
     batch=Load(requests=100, seconds=2, warm_up_seconds=0),
     golden_rows=10,
     split_requests=200,
@@ -56,6 +56,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door, "resolves", nobody)
     monkeypatch.setattr(services, "SETTLE_SECONDS", 1)
     monkeypatch.setattr(answering, "TRICKLE_SECONDS", 1.5)
+    monkeypatch.setattr(answering, "BURST_SECONDS", 0.8)
     monkeypatch.setattr(services, "START_SECONDS", 2)
     monkeypatch.setattr(cluster, "POLL_SECONDS", 0.02)
 
@@ -140,7 +141,7 @@ def test_a_pod_that_restarts_during_the_day_is_found(stood: Stood) -> None:
 @pytest.mark.fails("serving.day", on="cluster")
 def test_a_failure_during_the_day_is_found(stood: Stood) -> None:
     wrong(stood, errors=50)
-    assert "none of 240 requests fails" in front.broken(served.day, stood)
+    assert "none of 120 requests fails" in front.broken(served.day, stood)
 
 
 @pytest.mark.fails("serving.transformer", on="cluster")
@@ -252,7 +253,7 @@ class Scaler:
 
 SCALED: list[tuple[dict[str, int], list[str]]] = [
     ({}, []),
-    ({"most": 1}, ["50 requests a second bring 3 replicas within 4 s"]),
+    ({"most": 1}, ["100 requests a second bring 3 replicas within 4 s"]),
     (
         {"without_load": 2},
         [
