@@ -44,3 +44,8 @@ def storage_class(
         reclaimPolicy="Delete",
         **body,
     )
+
+
+def install_classes(opts: pulumi.ResourceOptions, *classes: Document) -> tuple[KubernetesObject, ...]:
+    """StorageClasses as resources."""
+    return tuple(KubernetesObject(f"storage-{body['metadata']['name']}", body, opts) for body in classes)

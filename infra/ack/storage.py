@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 import pulumi_alicloud as alicloud
 
 from infra.contract import Bucket, Storage, Store
-from infra.objects import KubernetesObject, storage_class
+from infra.objects import install_classes, storage_class
 
 from .access import AckControlPlane
 from .identity import bucket_arn
@@ -19,7 +18,8 @@ from .keys import AckKeys
 from .network import AckNetwork
 from .options import Site
 
-STORAGE = Storage(block="essd", shared="nas")  # fast scratch is each pod's emptyDir, on the node's own disk
+BLOCK, SHARED = "essd", "nas"
+STORAGE = Storage(block=BLOCK, shared=SHARED)  # fast scratch is each pod's emptyDir, on the node's own disk
 
 _OLD_VERSIONS_DAYS = 90
 _UNFINISHED_DAYS = 7
@@ -119,7 +119,7 @@ class AckVolumes(pulumi.ComponentResource):
     ready: tuple[pulumi.Resource, ...]
 
     def __init__(self, name: str, args: VolumeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("proof:ack:Volumes", name, {"block": STORAGE.block, "shared": STORAGE.shared}, opts)
+        super().__init__("proof:ack:Volumes", name, {"block": BLOCK, "shared": SHARED}, opts)
         site, own = args.site, pulumi.ResourceOptions(parent=self)
         files = alicloud.nas.FileSystem(
             name,
@@ -179,27 +179,20 @@ def storage_classes(
         "diskTags": ",".join(f"{name}:{value}" for name, value in site.tags.items()),
     }
     shared = {"volumeAs": "subpath", "server": pulumi.Output.concat(files, ":/volumes"), "archiveOnDelete": "false"}
-    nfs: dict[str, Any] = {"mountOptions": ["nolock,tcp,noresvport", "vers=3"]}
-    plain: dict[str, Any] = {}
-    classes = (
-        (STORAGE.block, "diskplugin.csi.alibabacloud.com", disk, "WaitForFirstConsumer", plain),
-        (STORAGE.shared or "", "nasplugin.csi.alibabacloud.com", shared, "Immediate", nfs),
-    )
-    return tuple(
-        KubernetesObject(
-            f"storage-{name}",
-            storage_class(
-                name,
-                provisioner,
-                default=name == STORAGE.block,
-                parameters=parameters,
-                binding=binding,
-                allowVolumeExpansion=name == STORAGE.block,
-                **mount,
-            ),
-            opts,
-        )
-        for name, provisioner, parameters, binding, mount in classes
+    return install_classes(
+        opts,
+        storage_class(
+            BLOCK, "diskplugin.csi.alibabacloud.com", default=True, parameters=disk, allowVolumeExpansion=True
+        ),
+        storage_class(
+            SHARED,
+            "nasplugin.csi.alibabacloud.com",
+            default=False,
+            binding="Immediate",
+            parameters=shared,
+            allowVolumeExpansion=False,
+            mountOptions=["nolock,tcp,noresvport", "vers=3"],
+        ),
     )
 
 

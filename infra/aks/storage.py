@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 from pulumi_azure_native import managedidentity, storage
 
 from infra.contract import Bucket, Storage, Store
-from infra.objects import KubernetesObject, storage_class
+from infra.objects import install_classes, storage_class
 
 from .access import AksControlPlane
 from .identity import BuiltIn, Right, assign
@@ -23,7 +22,8 @@ from .network import DOORS, FILES, AksNetwork
 from .options import Site
 
 # Fast scratch is each pod's emptyDir: AKS puts a node's system on its local disk wherever that is large enough.
-STORAGE = Storage(block="premium-disk", shared="premium-files")
+BLOCK, SHARED = "premium-disk", "premium-files"
+STORAGE = Storage(block=BLOCK, shared=SHARED)
 
 _OLD_VERSIONS_DAYS = 90
 _BLOBS = ["blockBlob", "appendBlob"]
@@ -131,7 +131,7 @@ class AksVolumes(pulumi.ComponentResource):
     ready: tuple[pulumi.Resource, ...]
 
     def __init__(self, name: str, args: StoreArgs, control: AksControlPlane, opts: pulumi.ResourceOptions) -> None:
-        super().__init__("proof:aks:Volumes", name, {"block": STORAGE.block, "shared": STORAGE.shared}, opts)
+        super().__init__("proof:aks:Volumes", name, {"block": BLOCK, "shared": SHARED}, opts)
         own = pulumi.ResourceOptions(parent=self)
         files = account(args, AccountArgs(purpose="files", kind=storage.Kind.FILE_STORAGE, plain_nfs=True), self)
         makes_shares = Right(control.principals.cluster.principal_id, BuiltIn.STORAGE_CONTRIBUTOR, files.id)
@@ -238,26 +238,17 @@ def storage_classes(
         "rootSquashType": _SQUASH,
         "storeAccountKey": "false",
     }
-    nothing: dict[str, Any] = {}
-    options: dict[str, Any] = {"mountOptions": ["nconnect=4", "noresvport", "actimeo=30"]}  # Azure's advice for NFS
-    classes = (
-        (STORAGE.block, "disk.csi.azure.com", disk, "WaitForFirstConsumer", nothing),
-        (STORAGE.shared or "", "file.csi.azure.com", shared, "Immediate", options),
-    )
-    return tuple(
-        KubernetesObject(
-            f"storage-{name}",
-            storage_class(
-                name,
-                # AKS marks a class of its own as default too; of several, Kubernetes takes the newest.
-                provisioner,
-                default=name == STORAGE.block,
-                parameters=parameters,
-                binding=binding,
-                allowVolumeExpansion=True,
-                **mount,
-            ),
-            opts,
-        )
-        for name, provisioner, parameters, binding, mount in classes
+    return install_classes(
+        opts,
+        # AKS marks a class of its own as default too; of several, Kubernetes takes the newest.
+        storage_class(BLOCK, "disk.csi.azure.com", default=True, parameters=disk, allowVolumeExpansion=True),
+        storage_class(
+            SHARED,
+            "file.csi.azure.com",
+            default=False,
+            binding="Immediate",
+            parameters=shared,
+            allowVolumeExpansion=True,
+            mountOptions=["nconnect=4", "noresvport", "actimeo=30"],  # Azure's advice for NFS
+        ),
     )

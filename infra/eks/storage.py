@@ -9,14 +9,15 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.contract import Bucket, Storage, Store
-from infra.objects import KubernetesObject, storage_class
+from infra.objects import install_classes, storage_class
 
 from .access import EksControlPlane
 from .keys import EksKeys
 from .network import EksNetwork
 from .options import Site
 
-STORAGE = Storage(block="gp3", shared="efs")  # fast scratch is each pod's emptyDir: local disks lie under it
+BLOCK, SHARED = "gp3", "efs"
+STORAGE = Storage(block=BLOCK, shared=SHARED)  # fast scratch is each pod's emptyDir: local disks lie under it
 
 _OLD_VERSIONS_DAYS = 90
 _UNFINISHED_DAYS = 7
@@ -135,7 +136,7 @@ class EksVolumes(pulumi.ComponentResource):
     ready: tuple[pulumi.Resource, ...]
 
     def __init__(self, name: str, args: VolumeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("proof:eks:Volumes", name, {"block": STORAGE.block, "shared": STORAGE.shared}, opts)
+        super().__init__("proof:eks:Volumes", name, {"block": BLOCK, "shared": SHARED}, opts)
         own = pulumi.ResourceOptions(parent=self)
         files = aws.efs.FileSystem(
             name,
@@ -181,24 +182,12 @@ def storage_classes(
     """Encrypted disks by default; a directory of the shared file system for each shared volume."""
     disk = {"type": "gp3", "encrypted": "true", "kmsKeyId": key}
     shared = {"provisioningMode": "efs-ap", "fileSystemId": files, "directoryPerms": "700", "basePath": "/volumes"}
-    classes = (
-        (STORAGE.block, "ebs.csi.aws.com", disk, "WaitForFirstConsumer"),
-        (STORAGE.shared or "", "efs.csi.aws.com", shared, "Immediate"),
-    )
-    return tuple(
-        KubernetesObject(
-            f"storage-{name}",
-            storage_class(
-                name,
-                provisioner,
-                default=name == STORAGE.block,
-                parameters=parameters,
-                binding=binding,
-                allowVolumeExpansion=name == STORAGE.block,
-            ),
-            opts,
-        )
-        for name, provisioner, parameters, binding in classes
+    return install_classes(
+        opts,
+        storage_class(BLOCK, "ebs.csi.aws.com", default=True, parameters=disk, allowVolumeExpansion=True),
+        storage_class(
+            SHARED, "efs.csi.aws.com", default=False, binding="Immediate", parameters=shared, allowVolumeExpansion=False
+        ),
     )
 
 

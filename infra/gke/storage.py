@@ -8,14 +8,15 @@ import pulumi
 import pulumi_gcp as gcp
 
 from infra.contract import Bucket, Storage, Store
-from infra.objects import KubernetesObject, storage_class
+from infra.objects import install_classes, storage_class
 
 from .access import GkeControlPlane
 from .keys import GkeKeys
 from .network import GkeNetwork
 from .options import Site
 
-STORAGE = Storage(block="balanced", shared="filestore")  # fast scratch is each pod's emptyDir: local disks lie under it
+BLOCK, SHARED = "balanced", "filestore"
+STORAGE = Storage(block=BLOCK, shared=SHARED)  # fast scratch is each pod's emptyDir: local disks lie under it
 
 _OLD_VERSIONS_DAYS = 90
 _UNFINISHED_DAYS = 7
@@ -85,7 +86,7 @@ class GkeVolumes(pulumi.ComponentResource):
         keys: GkeKeys,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("proof:gke:Volumes", name, {"block": STORAGE.block, "shared": STORAGE.shared}, opts)
+        super().__init__("proof:gke:Volumes", name, {"block": BLOCK, "shared": SHARED}, opts)
         in_cluster = pulumi.ResourceOptions(parent=self, provider=control.provider, deleted_with=control.cluster)
         self.ready = storage_classes(network.network.name, keys.disks.id, in_cluster)
         self.register_outputs({})
@@ -109,23 +110,12 @@ def storage_classes(
         "network": network,
         "instance-encryption-kms-key": key,
     }
-    classes = (
-        (STORAGE.block, "pd.csi.storage.gke.io", disk),
-        (STORAGE.shared or "", "filestore.csi.storage.gke.io", shared),
-    )
-    return tuple(
-        KubernetesObject(
-            f"storage-{name}",
-            storage_class(
-                name,
-                provisioner,
-                default=name == STORAGE.block,
-                parameters=parameters,
-                allowVolumeExpansion=True,
-            ),
-            opts,
-        )
-        for name, provisioner, parameters in classes
+    return install_classes(
+        opts,
+        storage_class(BLOCK, "pd.csi.storage.gke.io", default=True, parameters=disk, allowVolumeExpansion=True),
+        storage_class(
+            SHARED, "filestore.csi.storage.gke.io", default=False, parameters=shared, allowVolumeExpansion=True
+        ),
     )
 
 

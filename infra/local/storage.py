@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pulumi
 
-from infra.objects import Document, KubernetesObject, document, storage_class
+from infra.objects import Document, KubernetesObject, document, install_classes, storage_class
 
 BLOCK = "standard"
 SHARED = "shared"
@@ -18,17 +18,10 @@ _DRIVER = "simulated.proof.kubeflow"
 
 def storage_classes(opts: pulumi.ResourceOptions) -> tuple[pulumi.Resource, ...]:
     """The default block class and a shared class."""
-    return tuple(
-        KubernetesObject(
-            f"storage-{name}",
-            storage_class(
-                name,
-                _PROVISIONER,
-                default=name == BLOCK,
-            ),
-            opts,
-        )
-        for name in (BLOCK, SHARED)
+    return install_classes(
+        opts,
+        storage_class(BLOCK, _PROVISIONER, default=True),
+        storage_class(SHARED, _PROVISIONER, default=False),
     )
 
 

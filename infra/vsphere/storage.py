@@ -10,7 +10,7 @@ import pulumi
 import yaml
 
 from infra.contract import Bucket, Secrets, Storage, Store
-from infra.objects import KubernetesObject, document, storage_class
+from infra.objects import KubernetesObject, document, install_classes, storage_class
 
 from .access import VsphereControlPlane
 from .options import ObjectStore
@@ -54,25 +54,16 @@ class VsphereVolumes(pulumi.ComponentResource):
 def storage_classes(site: Site, opts: pulumi.ResourceOptions) -> tuple[pulumi.Resource, ...]:
     """Disks by policy, the default; files by policy where vSAN serves them."""
     options = site.options
-    classes = [(BLOCK, {"storagepolicyname": options.storage_policy}, "WaitForFirstConsumer")]
+    disk = {"storagepolicyname": options.storage_policy}
+    classes = [storage_class(BLOCK, _DRIVER, default=True, parameters=disk, allowVolumeExpansion=True)]
     if options.shared_storage_policy is not None:
         files = {"storagepolicyname": options.shared_storage_policy, "csi.storage.k8s.io/fstype": "nfs4"}
-        classes.append((SHARED, files, "Immediate"))
-    return tuple(
-        KubernetesObject(
-            f"storage-{name}",
+        classes.append(
             storage_class(
-                name,
-                _DRIVER,
-                default=name == BLOCK,
-                parameters=parameters,
-                binding=binding,
-                allowVolumeExpansion=True,
-            ),
-            opts,
+                SHARED, _DRIVER, default=False, binding="Immediate", parameters=files, allowVolumeExpansion=True
+            )
         )
-        for name, parameters, binding in classes
-    )
+    return install_classes(opts, *classes)
 
 
 def _driver_settings(
