@@ -49,7 +49,7 @@ QUICK = Profile(
     batch=Load(requests=10_000, seconds=20, warm_up_seconds=1),
     internal=Load(requests=1_000, seconds=10, warm_up_seconds=1),
     golden_rows=50,
-    split_requests=1_000,
+    split_requests=500,
     repetitions=3,
     training_steps=40,
     drift_windows=20,
