@@ -3,7 +3,7 @@ PY := python3
 VENV := .venv/bin
 ENVIRONMENT ?= local
 # Tests of one file share a worker, and with it their control plane; each takes up to 2 GiB, and waits more than it works.
-PYTEST := $(VENV)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+PYTEST := $(VENV)/pytest -n 3 --dist loadfile
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock"
 

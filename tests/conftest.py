@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -29,16 +28,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if reason and item.get_closest_marker("engine"):
             item.add_marker(pytest.mark.skip(reason=reason))
-    items[:] = _spread(items)
-
-
-def _spread(items: list[pytest.Item]) -> list[pytest.Item]:
-    """Each folder's files evenly over the run: some folders work, others wait, and workers do well to mix them."""
-    files: dict[Path, dict[Path, None]] = {}
-    for item in items:
-        files.setdefault(item.path.parent, {})[item.path] = None
-    place = {file: (number + 0.5) / len(folder) for folder in files.values() for number, file in enumerate(folder)}
-    return sorted(items, key=lambda item: place[item.path])
 
 
 @pytest.hookimpl(wrapper=True)

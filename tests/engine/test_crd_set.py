@@ -91,7 +91,7 @@ def definitions(project: Projects, api: Api, tmp_path: Path) -> Iterator[Definit
     names = ("reds", "greens", "blues")
     for name in names:
         api.call("DELETE", f"{PATH}/{name}.crdset.test")
-    eventually(lambda: not any(live(api, name) for name in names), "the definitions to be gone", 60)
+    eventually(lambda: not any(live(api, name) for name in names), "the definitions to be gone, which takes a moment")
 
 
 def live(api: Api, name: str) -> Any:  # noqa: ANN401 - any JSON object

@@ -20,7 +20,7 @@ NOT_FOUND, FIRST_ERROR = 404, 400
 TOOLS = ("pulumi", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kwokctl")
 
 
-def eventually(holds: Callable[[], Any], what: str, seconds: float = 60) -> None:
+def eventually(holds: Callable[[], Any], what: str, seconds: float = 20) -> None:
     """Wait for a condition; fail the test, saying what was waited for."""
     end = time.monotonic() + seconds
     while not holds():
