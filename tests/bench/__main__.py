@@ -9,19 +9,16 @@ import json
 import statistics
 import sys
 import tempfile
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from infra.local.control_plane import ControlPlane
 from kubeflow.distribution import CacheMissingError, load
 from kubeflow.distribution.table import CURRENT
 from tests.bench import clouds, policies, watch
 from tests.bench import load as load_bench
 from tests.bench.kubectl import Kubectl, crds, waves_of
-from tests.support.cluster import TOOLS
-from tests.support.engine import ROOT, install_stand_ins, missing, tools
+from tests.support.cluster import TOOLS, standing
+from tests.support.engine import ROOT, install_stand_ins, missing
 from tests.support.product import Product, local_config
 
 Measure = dict[str, Any]
@@ -61,20 +58,10 @@ def _load(_: Path) -> list[Measure]:
     return load_bench.measure()["measures"]
 
 
-@contextmanager
-def _plane(folder: Path) -> Generator[ControlPlane]:
-    plane = ControlPlane(folder / "cluster", tools())
-    try:
-        plane.up()
-        yield plane
-    finally:
-        plane.down()
-
-
 def _small(folder: Path) -> list[Measure]:
     """The local stack without upstream's components."""
     pairs: dict[str, list[tuple[float, float]]] = {"up": [], "preview without change": [], "destroy": []}
-    with _plane(folder) as plane:
+    with standing(folder / "cluster") as plane:
         kubectl = Kubectl(plane.kubeconfig, folder)
         product = Product(folder / "product", install_stand_ins(folder / "bin"), local_config(plane.kubeconfig))
         for _ in range(RUNS):
@@ -97,7 +84,7 @@ def _growth(folder: Path) -> list[Measure]:
     """Time and memory of `up` with more and more tenants."""
     found: dict[int, watch.Taken] = {}
     for number in TENANTS:
-        with _plane(folder / str(number)) as plane:
+        with standing(folder / str(number) / "cluster") as plane:
             config = local_config(plane.kubeconfig)
             tenants = {f"team-{index}": {"owner": "ada@example.com"} for index in range(number)}
             config["kubeflow-proof:platform"]["tenants"] = tenants
@@ -121,7 +108,7 @@ def _whole(folder: Path) -> list[Measure]:
     except CacheMissingError as error:
         print(f"left out: {error}", file=sys.stderr)
         return []
-    with _plane(folder / "ours") as plane:
+    with standing(folder / "ours") as plane:
         config = local_config(plane.kubeconfig)
         config["kubeflow-proof:platform"]["components"] = ["default"]
         product = Product(folder / "product", install_stand_ins(folder / "bin"), config)
@@ -130,7 +117,7 @@ def _whole(folder: Path) -> list[Measure]:
         exported = len(product.pulumi("stack", "export").ok().text)
         written = sum(file.stat().st_size for file in (folder / "product" / "state").rglob("dev.json.gz"))
         destroy = watch.operate(product, "destroy")
-    with _plane(folder / "theirs") as plane:
+    with standing(folder / "theirs") as plane:
         peer = Kubectl(plane.kubeconfig, folder).install(definitions, waves)
     objects = len(definitions) + sum(map(len, waves))
     return [

@@ -6,9 +6,9 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from infra.local.control_plane import ControlPlane
 from tests.bench import watch
-from tests.support.engine import ROOT, install_stand_ins, tools
+from tests.support.cluster import standing
+from tests.support.engine import ROOT, install_stand_ins
 from tests.support.product import Product, local_config
 
 Measure = dict[str, Any]
@@ -18,18 +18,14 @@ PACK = ("--policy-pack", str(ROOT / "policies"))
 
 def measure(folder: Path) -> list[Measure]:
     """Medians of first previews on an empty cluster."""
-    plane = ControlPlane(folder / "cluster", tools())
     found: dict[bool, list[float]] = {True: [], False: []}
-    try:
-        plane.up()
+    with standing(folder / "cluster") as plane:
         config = local_config(plane.kubeconfig)
         config["kubeflow-proof:platform"]["components"] = ["default"]
         product = Product(folder / "product", install_stand_ins(folder / "bin"), config)
         for _ in range(RUNS):
             for judged, seconds in found.items():
                 seconds.append(watch.operate(product, "preview", *(PACK if judged else ())).seconds)
-    finally:
-        plane.down()
     ours, theirs = statistics.median(found[True]), statistics.median(found[False])
     return [
         {

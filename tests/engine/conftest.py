@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from infra.local.control_plane import ControlPlane
-from tests.support.cluster import TOOLS, Api
-from tests.support.engine import Project, install_stand_ins, missing, tools
+from tests.support.cluster import Api, standing
+from tests.support.engine import Project, install_stand_ins
 
 Projects = Callable[..., Project]
 
@@ -33,14 +33,8 @@ def project(tmp_path: Path, stand_ins: Path) -> Projects:
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A real API server with simulated nodes, deleted at the end of the session."""
-    if reason := missing(*TOOLS):
-        pytest.skip(reason)
-    plane = ControlPlane(tmp_path_factory.mktemp("cluster"), tools())
-    try:
-        plane.up()
+    with standing(tmp_path_factory.mktemp("cluster")) as plane:
         yield plane
-    finally:
-        plane.down()
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from infra.local.control_plane import ControlPlane
 from kubeflow import admission
 from kubeflow.admission import Exempted, Guarded
 from kubeflow.distribution.kinds import table
@@ -23,8 +22,8 @@ from policies.guardrails.rule import Level
 from tests.policy.cases import DEPLOYMENT, Case, Object, changed, pod, resource
 from tests.policy.cases_admission import CASES
 from tests.policy.test_evasions import ATTEMPTS, filled
-from tests.support.cluster import TOOLS, Api, eventually
-from tests.support.engine import ROOT, missing, tools
+from tests.support.cluster import Api, eventually, standing
+from tests.support.engine import ROOT
 
 pytestmark = pytest.mark.engine
 
@@ -114,14 +113,8 @@ def definitions() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
     """An API server of its own with the policies in force: in another one they would be in the way of other tests."""
-    if reason := missing(*TOOLS):
-        pytest.skip(reason)
-    plane = ControlPlane(tmp_path_factory.mktemp("guarded"), tools())
-    try:
-        plane.up()
+    with standing(tmp_path_factory.mktemp("guarded")) as plane:
         yield guarded(Asked(plane.kubeconfig))
-    finally:
-        plane.down()
 
 
 def guarded(api: Asked) -> Asked:

@@ -13,10 +13,8 @@ from typing import Any, cast
 
 import pytest
 
-from infra.local.control_plane import ControlPlane
 from tests.support import grounds
-from tests.support.cluster import TOOLS
-from tests.support.engine import missing, tools
+from tests.support.cluster import standing
 from tests.support.stack_outputs import GPU_TAINT, outputs
 from workloads.__main__ import main
 from workloads.api import Api, Json
@@ -139,14 +137,8 @@ def make_tenant(api: Api, name: str) -> None:
 @pytest.fixture(scope="module")
 def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A control plane apart: these tests close nodes, remove taints and open Secrets to everyone."""
-    if reason := missing(*TOOLS):
-        pytest.skip(reason)
-    plane = ControlPlane(tmp_path_factory.mktemp("judged"), tools())
-    try:
-        plane.up()
+    with standing(tmp_path_factory.mktemp("judged")) as plane:
         yield plane.kubeconfig.read_text(encoding="utf-8")
-    finally:
-        plane.down()
 
 
 @pytest.fixture(scope="module")

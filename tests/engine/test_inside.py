@@ -25,10 +25,9 @@ from kubeflow.spec.admission import AdmissionSpec
 from kubeflow.spec.tenants import Opening, PodSecurity, TenantSpec
 from kubeflow.tenancy import TenantArgs
 from tests.support import containers
-from tests.support.cluster import TOOLS, eventually
 from tests.support.cluster import Api as Plain
+from tests.support.cluster import eventually, standing
 from tests.support.containers import Runtime, runtime
-from tests.support.engine import missing, tools
 from tests.support.probe_network import Networked
 from tests.support.stack_outputs import GPU_TAINT, outputs
 from workloads import load, runner
@@ -77,14 +76,10 @@ Check = Callable[[Target, Visit], Probes]
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """One of its own: admission rules and tenants would be in the way of other tests."""
-    if reason := missing(*TOOLS) or containers.unavailable():
+    if reason := containers.unavailable():
         pytest.skip(reason)
-    made = ControlPlane(tmp_path_factory.mktemp("inside"), tools())
-    try:
-        made.up()
-        yield made
-    finally:
-        made.down()
+    with standing(tmp_path_factory.mktemp("inside")) as plane:
+        yield plane
 
 
 @pytest.fixture(scope="module")

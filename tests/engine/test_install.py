@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from infra.local.control_plane import ControlPlane
-from tests.support.cluster import TOOLS, Api
-from tests.support.engine import ROOT, missing, tools
+from tests.support.cluster import Api, standing
+from tests.support.engine import ROOT
 from tests.support.product import Product, local_config
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
@@ -40,12 +39,8 @@ def unavailable(api: Api) -> list[str]:
 
 
 def test_the_whole_platform_comes_up_settles_and_goes(tmp_path: Path, stand_ins: Path) -> None:
-    if reason := missing(*TOOLS):
-        pytest.skip(reason)
     cached()
-    plane = ControlPlane(tmp_path / "cluster", tools())
-    try:
-        plane.up()
+    with standing(tmp_path / "cluster") as plane:
         api = Api(plane.kubeconfig)
         config = local_config(plane.kubeconfig)
         config["kubeflow-proof:platform"]["components"] = ["default"]
@@ -66,8 +61,6 @@ def test_the_whole_platform_comes_up_settles_and_goes(tmp_path: Path, stand_ins:
         assert {item["metadata"]["name"] for item in namespaces["items"]} == before
         definitions: Any = api.get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")
         assert len(definitions["items"]) > 100, "definitions stay: objects of their kinds may be somebody's"
-    finally:
-        plane.down()
 
 
 def without_a_cache(tmp_path: Path, stand_ins: Path, kubeconfig: str, **platform: object) -> Product:
@@ -90,19 +83,13 @@ def without_a_cache(tmp_path: Path, stand_ins: Path, kubeconfig: str, **platform
 
 
 def test_without_a_cache_our_own_objects_come_up_settle_and_say_what_is_absent(tmp_path: Path, stand_ins: Path) -> None:
-    if reason := missing(*TOOLS):
-        pytest.skip(reason)
-    plane = ControlPlane(tmp_path / "cluster", tools())
-    try:
-        plane.up()
+    with standing(tmp_path / "cluster") as plane:
         kubeconfig = plane.kubeconfig.read_text(encoding="utf-8")
         product = without_a_cache(tmp_path, stand_ins, kubeconfig, components=["default"], allowAbsent=True)
         made = product.up().ok()
         assert any("Absent: upstream's " in text for text in made.diagnostics)
         assert Api(plane.kubeconfig).get("/apis/kueue.x-k8s.io/v1beta2/clusterqueues") is not None
         assert product.preview("--expect-no-changes").ok().changes.keys() == {"same"}
-    finally:
-        plane.down()
 
 
 def test_a_missing_cache_is_told_before_anything_is_made(tmp_path: Path, stand_ins: Path, api: Api) -> None:

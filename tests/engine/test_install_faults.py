@@ -13,7 +13,7 @@ import pytest
 from kubeflow.distribution import kinds
 from kubeflow.install import conflicts, gates, open_crds
 from kubeflow.install.apiserver import ApiServer
-from tests.support.cluster import Api, eventually
+from tests.support.cluster import Api, eventually, standing
 from tests.support.engine import ROOT, Object, Project
 from tests.support.webhook import PORT, Webhook, certificate
 
@@ -75,6 +75,13 @@ class Wave:
     def reached(self) -> bool:
         """Whether the next wave started."""
         return any(part["urn"].endswith("::next-wave") for part in self.project.state())
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """A cluster that no other test knows: these look for what somebody has installed anywhere in it."""
+    with standing(tmp_path_factory.mktemp("faults")) as plane:
+        yield Api(plane.kubeconfig)
 
 
 @pytest.fixture

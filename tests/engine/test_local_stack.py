@@ -14,8 +14,8 @@ import yaml
 
 from infra.local.control_plane import ControlPlane, Started
 from tests.support import samples
-from tests.support.cluster import TOOLS, Api, eventually
-from tests.support.engine import ROOT, missing, tools
+from tests.support.cluster import Api, eventually, standing
+from tests.support.engine import ROOT
 from tests.support.product import STACK, Product, local_config
 from tools.localstack import restore
 
@@ -34,14 +34,8 @@ SYSTEM = {"default", "kube-node-lease", "kube-public", "kube-system"}
 @pytest.fixture
 def plane(tmp_path: Path) -> Iterator[ControlPlane]:
     """A control plane of this test's own, in a folder with a space: the tests here break it."""
-    if reason := missing(*TOOLS):
-        pytest.skip(reason)
-    made = ControlPlane(tmp_path / "control plane", tools())
-    try:
-        made.up()
-        yield made
-    finally:
-        made.down()
+    with standing(tmp_path / "control plane") as plane:
+        yield plane
 
 
 @pytest.fixture

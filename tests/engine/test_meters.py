@@ -16,9 +16,8 @@ import pytest
 from infra.local.control_plane import ControlPlane
 from kubeflow.distribution import CacheMissingError
 from tests.support import containers, controllers, edge, meters
-from tests.support.cluster import TOOLS
 from tests.support.cluster import Api as Plain
-from tests.support.engine import missing, tools
+from tests.support.cluster import standing
 from tests.support.managers import TRAINING_OPERATOR
 from tests.support.model_bench import needs
 from tests.support.pretend import Pretend, pretend
@@ -50,14 +49,10 @@ LOOKUP = '#!/bin/sh\nexec getent hosts "$1"\n'
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     needs("torch")
-    if reason := missing(*TOOLS) or controllers.missing(TRAINING_OPERATOR) or containers.unavailable():
+    if reason := controllers.missing(TRAINING_OPERATOR) or containers.unavailable():
         pytest.skip(reason)
-    plane = ControlPlane(tmp_path_factory.mktemp("plane"), tools())
-    try:
-        plane.up()
+    with standing(tmp_path_factory.mktemp("plane")) as plane:
         yield plane
-    finally:
-        plane.down()
 
 
 @pytest.fixture(scope="module")

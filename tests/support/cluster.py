@@ -7,12 +7,17 @@ import json
 import ssl
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import urllib3
 import yaml
+
+from infra.local.control_plane import ControlPlane
+from tests.support.engine import missing, tools
 
 Object = dict[str, Any]
 Body = Any  # what json.dumps takes
@@ -20,7 +25,20 @@ NOT_FOUND, FIRST_ERROR = 404, 400
 TOOLS = ("pulumi", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kwokctl")
 
 
-def eventually(holds: Callable[[], Any], what: str, seconds: float = 20) -> None:
+@contextmanager
+def standing(folder: Path) -> Generator[ControlPlane]:
+    """A control plane of somebody's own, with simulated nodes; skips where the tools for it are missing."""
+    if reason := missing(*TOOLS):
+        pytest.skip(reason)
+    plane = ControlPlane(folder, tools())
+    try:
+        plane.up()
+        yield plane
+    finally:
+        plane.down()
+
+
+def eventually(holds: Callable[[], Any], what: str, seconds: float = 60) -> None:
     """Wait for a condition; fail the test, saying what was waited for."""
     end = time.monotonic() + seconds
     while not holds():

@@ -13,10 +13,9 @@ import pytest
 from infra.local.control_plane import ControlPlane
 from kubeflow.distribution import CacheMissingError
 from tests.support import controllers
-from tests.support.cluster import TOOLS, Object
 from tests.support.cluster import Api as Plain
+from tests.support.cluster import Object, standing
 from tests.support.controllers import Cluster, rendered
-from tests.support.engine import missing, tools
 from tests.support.stack_outputs import outputs
 from workloads.contract import POOL_LABEL
 
@@ -29,14 +28,10 @@ DEFINED = ("katib", "pipelines", "notebook-controller", "tensorboard-controller"
 @contextlib.contextmanager
 def plane(folder: Path) -> Generator[ControlPlane]:
     """A control plane that no other test knows; skips where it cannot be, or the controllers cannot."""
-    if reason := missing(*TOOLS) or controllers.missing():
+    if reason := controllers.missing():
         pytest.skip(reason)
-    plane = ControlPlane(folder, tools())
-    try:
-        plane.up()
+    with standing(folder) as plane:
         yield plane
-    finally:
-        plane.down()
 
 
 @contextlib.contextmanager
