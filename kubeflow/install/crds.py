@@ -31,6 +31,7 @@ _Result = TypeVar("_Result")
 _COLLECTION = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _THREADS = 8
 _ESTABLISHED_SECONDS = 60.0
+_DELETED_SECONDS = 180.0  # the API server itself waits up to a minute for the objects of a kind, and then tries again
 _SHOWN = ("components", "crds", "delete", "webhooks")  # inputs whose change is a change of the resource
 
 
@@ -207,14 +208,14 @@ def _established(server: ApiServer, live: Body, deadline: float) -> Body:
 
 def _delete(props: Props, names: Iterable[str]) -> None:
     """Delete definitions and wait until they are gone, with every object of their kinds."""
-    server, deadline = _server(props), time.monotonic() + _ESTABLISHED_SECONDS
+    server, deadline = _server(props), time.monotonic() + _DELETED_SECONDS
 
     def gone(name: str) -> None:
         server.delete(f"{_COLLECTION}/{name}")
         while live := server.get(f"{_COLLECTION}/{name}"):
             if time.monotonic() > deadline:
                 finalizers = ", ".join(parts(live["metadata"], "finalizers"))
-                raise CrdError(f"{name}: not deleted after {_ESTABLISHED_SECONDS:.0f} s; finalizers: {finalizers}")
+                raise CrdError(f"{name}: not deleted after {_DELETED_SECONDS:.0f} s; finalizers: {finalizers}")
             time.sleep(0.1)
 
     _parallel(gone, names)

@@ -11,7 +11,7 @@ import pytest
 
 from kubeflow.distribution import cache
 from kubeflow.distribution.documents import Document, canonical, digest
-from tests.support.cluster import Api, eventually
+from tests.support.cluster import Api, eventually, standing
 from tests.support.engine import ROOT, Object, Project, Result
 
 pytestmark = pytest.mark.engine
@@ -83,6 +83,13 @@ class Definitions:
         return self.project.operate(verb, *arguments)
 
 
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """A cluster that no other test knows: definitions are everybody's."""
+    with standing(tmp_path_factory.mktemp("definitions")) as plane:
+        yield Api(plane.kubeconfig)
+
+
 @pytest.fixture
 def definitions(project: Projects, api: Api, tmp_path: Path) -> Iterator[Definitions]:
     kubeconfig = tmp_path / "kubeconfig"
@@ -91,7 +98,7 @@ def definitions(project: Projects, api: Api, tmp_path: Path) -> Iterator[Definit
     names = ("reds", "greens", "blues")
     for name in names:
         api.call("DELETE", f"{PATH}/{name}.crdset.test")
-    eventually(lambda: not any(live(api, name) for name in names), "the definitions to be gone, which takes a moment")
+    eventually(lambda: not any(live(api, name) for name in names), "the definitions to be gone", 180)
 
 
 def live(api: Api, name: str) -> Any:  # noqa: ANN401 - any JSON object
@@ -139,7 +146,7 @@ def test_drift_is_read_named_and_repaired(definitions: Definitions, api: Api) ->
     edited = {"spec": {"versions": crd("Red", "v1", field="edited")["spec"]["versions"]}}
     api.merge(f"{PATH}/reds.crdset.test", edited)
     api.call("DELETE", f"{PATH}/blues.crdset.test")
-    eventually(lambda: live(api, "blues") is None, "the definition to be gone")
+    eventually(lambda: live(api, "blues") is None, "the definition to be gone", 180)
     definitions.run("refresh").ok()
     drift = definitions.project.resource("crds")["outputs"]["drift"]
     assert drift == {"reds.crdset.test": "changed by kubectl-edit", "blues.crdset.test": "missing"}
@@ -198,7 +205,7 @@ def accepts(api: Api, content: Object) -> bool:
 def without_open(api: Api) -> Iterator[None]:
     yield
     api.call("DELETE", f"{PATH}/{OPEN}")
-    eventually(lambda: api.get(f"{PATH}/{OPEN}") is None, "the definition to be gone")
+    eventually(lambda: api.get(f"{PATH}/{OPEN}") is None, "the definition to be gone", 180)
 
 
 @pytest.mark.usefixtures("without_open")

@@ -16,7 +16,7 @@ from kubeflow.install.definitions import prepared
 from kubeflow.quantity import Quantity
 from kubeflow.spec.queues import QueueSpec
 from kubeflow.spec.tenants import Quota, TenantSpec
-from tests.support.cluster import Api, eventually
+from tests.support.cluster import Api, eventually, standing
 from tests.support.upstream import case, missing, planned
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
@@ -41,8 +41,13 @@ POOLS = {
 
 
 @pytest.fixture(scope="module")
-def server(api: Api) -> Api:
-    """With upstream's definitions; whatever would ask a pod is left out of them."""
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """One of its own, with upstream's definitions; whatever would ask a pod is left out of them."""
+    with standing(tmp_path_factory.mktemp("defined")) as plane:
+        yield defined(Api(plane.kubeconfig))
+
+
+def defined(api: Api) -> Api:
     api.namespace(TENANT)
     for rendered in load(table.CURRENT, COMPONENTS).components.values():
         for crd in rendered.crds:
