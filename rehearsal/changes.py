@@ -12,7 +12,7 @@ Config = dict[str, Any]
 CLUSTER, PLATFORM = "kubeflow-proof:cluster", "kubeflow-proof:platform"
 EVERY = -1  # as many as the stack has of this type
 EXTRA = "extra"  # name of the pool that is added
-TENANT = "team-rehearsal"
+TENANT, LATE_TENANT = "team-rehearsal", "team-late"
 # Secret keys that a stack file names but never holds.
 SECRETS: Mapping[str, Mapping[str, str]] = {
     "vsphere": {
@@ -76,6 +76,11 @@ def unprotected(config: Config) -> Config:
     return edited(config, lambda one: one[CLUSTER]["options"].update(deletionProtection=False))
 
 
+def with_late_tenant(config: Config) -> Config:
+    """The same with one more tenant: objects that only the API server can make."""
+    return edited(config, lambda one: _add_tenant(one, LATE_TENANT))
+
+
 def problems(expected: Expected | None, found: Mapping[tuple[str, str], int], there: Mapping[str, int]) -> list[str]:
     """How planned operations differ from the expected ones; `there`: type -> resources that the stack has."""
     if expected is None:
@@ -131,12 +136,12 @@ def _resize(config: Config) -> None:
 
 def _last_tenant(config: Config) -> str:
     """The tenant after which the new one is modelled."""
-    return [name for name in config[PLATFORM]["tenants"] if name != TENANT][-1]
+    return [name for name in config[PLATFORM]["tenants"] if name not in {TENANT, LATE_TENANT}][-1]
 
 
-def _add_tenant(config: Config) -> None:
+def _add_tenant(config: Config, name: str = TENANT) -> None:
     tenants = config[PLATFORM]["tenants"]
-    tenants[TENANT] = copy.deepcopy(tenants[_last_tenant(config)])
+    tenants[name] = copy.deepcopy(tenants[_last_tenant(config)])
 
 
 def _upgrade(config: Config) -> None:

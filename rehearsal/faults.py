@@ -20,6 +20,11 @@ class Fault:
     seconds: float = 0
 
     @property
+    def what(self) -> str:
+        """As a person reads it."""
+        return f"{self.kind} during {self.action} of {self.token}"
+
+    @property
     def rule(self) -> str:
         """As the stand-in cloud reads it."""
         delay = f":{self.seconds:g}" if self.seconds else ""
@@ -33,7 +38,6 @@ class Injected:
     what: str
     failed: bool = False
     survived: bool = False
-    urn: str = ""
 
 
 def cloud_types(steps: Sequence[tuple[str, str]], operation: str) -> list[str]:

@@ -22,6 +22,7 @@ from rehearsal.changes import (
     reached_at,
     starting,
     unprotected,
+    with_late_tenant,
 )
 from rehearsal.engine import Engine, EngineError, Ran, single
 from rehearsal.faults import CREATE_KINDS, Fault, Injected, cloud_types, next_target, of_change, of_destruction
@@ -29,6 +30,7 @@ from rehearsal.ground import Ground
 from rehearsal.report import Teller
 
 _INJECTED = "injected by the rehearsal"
+_UNREACHABLE = "cluster is unreachable"
 _NODES = "simulated nodes: nothing runs in pods"
 _HELD = 60.0  # seconds for which a call is held until the engine is killed
 _DESTROY = ("destroy", "--yes", "--skip-preview")
@@ -147,16 +149,13 @@ class Life:
 
     def _fail(self, fault: Fault) -> None:
         """An update with an injected failure has to fail, and to say why."""
-        self._tell_failure(fault, self._engine.up(faults=fault.rule, checkpoints=True))
+        self._tell_failure(fault.what, _INJECTED, self._engine.up(faults=fault.rule, checkpoints=True))
 
-    def _tell_failure(self, fault: Fault, ran: Ran) -> None:
-        one = Injected(what=f"{fault.kind} during {fault.action} of {fault.token}")
-        self._injected.append(one)
-        one.failed = ran.code != 0 and any(_INJECTED in text for text in ran.errors)
-        self._tell.say(f"injected: {one.what} ({ran.seconds:.1f} s)")
-        self._tell.expect(
-            one.failed, f"{one.what}: the run did not fail of it but ended with {ran.code}: {_reason(ran)}"
-        )
+    def _tell_failure(self, what: str, cause: str, ran: Ran) -> None:
+        failed = ran.code != 0 and any(cause in text for text in ran.errors)
+        self._injected.append(Injected(what=what, failed=failed))
+        self._tell.say(f"injected: {what} ({ran.seconds:.1f} s)")
+        self._tell.expect(failed, f"{what}: the run did not fail of it but ended with {ran.code}: {_reason(ran)}")
 
     def _complete(self, what: str) -> Ran:
         """Repeat the update; what failed before is survived by it."""
@@ -166,13 +165,11 @@ class Life:
         return ran
 
     def _without_api_server(self) -> None:
-        """An update while the API server is away has to fail."""
+        """An update that needs the API server while it is away has to fail, and to say why."""
+        self._config = with_late_tenant(self._config)  # whatever earlier failures left to be made
+        self._engine.configure(self._config)
         self._place.lose_api_server()
-        ran = self._engine.up(checkpoints=True)
-        one = Injected(what="API server killed before an update", failed=ran.code != 0)
-        self._injected.append(one)
-        self._tell.say(f"injected: {one.what} ({ran.seconds:.1f} s)")
-        self._tell.expect(one.failed, f"{one.what}: the update did not fail")
+        self._tell_failure("API server killed before an update", _UNREACHABLE, self._engine.up(checkpoints=True))
         self._place.plane.up()
 
     def _protection(self) -> None:
@@ -194,7 +191,8 @@ class Life:
         """Destroy everything, with failures on the way; URNs that are meant to stay."""
         resources = self._engine.resources()
         for fault in list(of_destruction([one["type"] for one in resources]))[:faults]:
-            self._tell_failure(fault, self._engine.operate(*_DESTROY, faults=fault.rule, checkpoints=True))
+            ran = self._engine.operate(*_DESTROY, faults=fault.rule, checkpoints=True)
+            self._tell_failure(fault.what, _INJECTED, ran)
         ran = self._done("destroy", self._engine.operate(*_DESTROY))
         for one in self._injected:
             one.survived = one.survived or (one.failed and ran.code == 0)

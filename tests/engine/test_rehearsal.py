@@ -1,4 +1,4 @@
-"""A shortened rehearsal on the real engine: the first life of one cloud's stack. The whole: `make rehearse`."""
+"""Rehearsals on the real engine, of one cloud's stack with few changes and failures. The whole: `make rehearse`."""
 
 from __future__ import annotations
 
@@ -27,12 +27,16 @@ def tools_are_there() -> None:
 
 
 def test_a_stack_comes_up_through_its_own_kubeconfig_changes_and_goes_without_a_trace(tmp_path: Path) -> None:
-    plan = Plan(changes=TENANT, created=0, destroyed=0, second_life=False)
+    plan = Plan(changes=TENANT, created=1, destroyed=0, second_life=True)
     result = rehearse("ack", plan, tools=tools(), out=tmp_path)
     assert result["problems"] == []
     assert result["second_preview_changes"] == 0
     assert result["leftovers"] == 0
-    assert result["faults_survived"] == result["faults_injected"] == 1
+    of_the_change, killed, unreachable = (one["what"] for one in result["faults"])
+    assert " during create of alicloud:" in of_the_change
+    assert killed.startswith("engine killed during create of alicloud:")
+    assert unreachable == "API server killed before an update"
+    assert result["faults_survived"] == result["faults_injected"] == 3
     assert "command ack-ram-tool" in result["standins"], "objects went through the generated kubeconfig"
     (change,) = result["changes"]
     assert change["as_expected"]

@@ -15,6 +15,7 @@ from rehearsal.changes import (
     CHANGES,
     EVERY,
     EXTRA,
+    LATE_TENANT,
     TENANT,
     Config,
     Expected,
@@ -23,6 +24,7 @@ from rehearsal.changes import (
     problems,
     reached_at,
     starting,
+    with_late_tenant,
 )
 from rehearsal.cycle import stacks
 from rehearsal.engine import progress
@@ -47,9 +49,10 @@ def test_every_changed_configuration_is_one_that_the_product_accepts(stack: str)
     config = starting(file, [])
     for change in CHANGES:
         config = edited(config, change.edit)
+    config = with_late_tenant(config)
     settings = settings_from({name: config[f"kubeflow-proof:{name}"] for name in ("cluster", "platform")})
     assert EXTRA in settings.cluster.pools
-    assert TENANT in settings.platform.tenants
+    assert {TENANT, LATE_TENANT} <= settings.platform.tenants.keys()
     assert settings.cluster.version != file["kubeflow-proof:cluster"]["version"]
     assert EXTRA not in file["kubeflow-proof:cluster"]["pools"], "what was read stays as it is"
 
