@@ -12,9 +12,8 @@ from contextlib import AbstractContextManager, contextmanager
 import pytest
 
 from infra.local.control_plane import ControlPlane
-from tests.support.cluster import TOOLS, Object, eventually
 from tests.support.cluster import Api as Plain
-from tests.support.engine import missing, tools
+from tests.support.cluster import Object, eventually, standing
 from tests.support.stack_outputs import outputs
 from workloads.api import Api
 from workloads.checks import core
@@ -90,14 +89,8 @@ def definition(plural: str, kind: str) -> Object:
 
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    if reason := missing(*TOOLS):
-        pytest.skip(reason)
-    plane = ControlPlane(tmp_path_factory.mktemp("core"), tools())
-    try:
-        plane.up()
+    with standing(tmp_path_factory.mktemp("core")) as plane:
         yield plane
-    finally:
-        plane.down()
 
 
 @pytest.fixture(scope="module")

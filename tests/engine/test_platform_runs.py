@@ -12,11 +12,10 @@ import pytest
 from infra.local.control_plane import ControlPlane
 from kubeflow.distribution import CacheMissingError
 from tests.support import containers, stand_in_argo
-from tests.support.cluster import TOOLS, Object, eventually
 from tests.support.cluster import Api as Plain
+from tests.support.cluster import Object, eventually, standing
 from tests.support.containers import Runtime, runtime
 from tests.support.controllers import Cluster
-from tests.support.engine import missing, tools
 from tests.support.podrun import CHECKOUT
 from tests.support.stack_outputs import outputs
 from tests.support.stand_in import directly, serving
@@ -45,14 +44,10 @@ Programs = Callable[[str, Mapping[str, Any]], list[str]]
 
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    if reason := missing(*TOOLS) or containers.unavailable():
+    if reason := containers.unavailable():
         pytest.skip(reason)
-    plane = ControlPlane(tmp_path_factory.mktemp("plane"), tools())
-    try:
-        plane.up()
+    with standing(tmp_path_factory.mktemp("plane")) as plane:
         yield plane
-    finally:
-        plane.down()
 
 
 @pytest.fixture(scope="module")

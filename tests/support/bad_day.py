@@ -9,13 +9,9 @@ from __future__ import annotations
 
 import math
 import re
-import threading
-import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import product
 
 from kubeflow.observability.metrics import DECLARED, EVERY_PROXY, PROMETHEUS, TENANT_LABELS, Metric, Type
@@ -121,33 +117,6 @@ def rows(metric: Metric) -> Iterator[Labels]:
             extra -= set(TENANT_LABELS)
         assert not extra, f"{metric.name} has no label {extra}"
         yield {key: value for key, value in {**target, **one}.items() if value}
-
-
-@contextmanager
-def exporter(world: World) -> Generator[int]:
-    """The stand-in over HTTP, as long as the context lasts: its port."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = world.exposition(time.time()).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "text/plain; version=0.0.4")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - as in the base class
-            """Say nothing."""
-
-    server = ThreadingHTTPServer((HOST, 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def _exported(bound: float) -> str:

@@ -22,7 +22,8 @@ import yaml
 
 from kubeflow.observability import alerts
 from tests.support import edge, results
-from tests.support.bad_day import HOST, World, exporter
+from tests.support.bad_day import HOST, World
+from tests.support.listening import exporter
 from tests.support.rules import FACTS, find
 from workloads import report
 from workloads.backends.process import web
@@ -79,7 +80,10 @@ def platform(folder: Path) -> Generator[Live]:
     _write_history(world, folder, series)
     names = _rules(folder)
     _remember_rules(folder, series, names, now)
-    with edge.bench(folder / "bench", limits={"drift.detected": 100.0}) as bench, exporter(world) as port:
+    with (
+        edge.bench(folder / "bench", limits={"drift.detected": 100.0}) as bench,
+        exporter(lambda: world.exposition(time.time())) as port,
+    ):
         service = bench.use(drift_service)
         mine, gone, nobody = free_ports(3)
         scrapes = [

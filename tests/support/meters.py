@@ -9,7 +9,6 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 from kubeflow.observability import alerts
 from kubeflow.observability.facts import Facts
 from tests.support import edge
+from tests.support.listening import exporter
 from tests.support.pretend import Pretend, pretend
 from tests.support.stack_outputs import GPU_TAINT, outputs
 from workloads.api import Api
@@ -25,7 +25,6 @@ from workloads.backends.cluster.kinds import path
 from workloads.backends.process import monitoring
 from workloads.backends.process.bench import Bench
 from workloads.backends.process.monitoring import Rule
-from workloads.backends.process.processes import HOST
 from workloads.cluster import Visit
 from workloads.contract import POOL_LABEL, Target, parse
 
@@ -164,7 +163,7 @@ def monitored(there: Place, lines: Lines, rules: Sequence[Rule] = (), *, dead: b
     """Real Prometheus and Alertmanager in the cluster's `monitoring`, over one exporter with these lines."""
     bench = there.visit.terms
     assert isinstance(bench, Bench)
-    with _exporter(lambda: "".join(f"{line}\n" for line in lines(there.cluster))) as port:
+    with exporter(lambda: "".join(f"{line}\n" for line in lines(there.cluster))) as port:
         targets = [monitoring.Target(job="exporter", port=port)]
         targets += [monitoring.Target(job="nobody", port=1)] if dead else []
         with monitoring.monitor(bench, targets, rules, interval=INTERVAL) as one:
@@ -198,28 +197,3 @@ def line(name: str, value: float, labels: Mapping[str, str] | None = None, *, ag
     inside = ",".join(f'{key}="{text}"' for key, text in (labels or {}).items())
     stamp = "" if age is None else f" {round(1000 * (time.time() - age))}"
     return f"{name}{{{inside}}} {value}{stamp}"
-
-
-@contextmanager
-def _exporter(text: Callable[[], str]) -> Generator[int]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            data = text().encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "text/plain; version=0.0.4")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002, ANN401 - as in the base class
-            """Say nothing."""
-
-    server = ThreadingHTTPServer((HOST, 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -17,6 +17,16 @@ from workloads.contract import parse
 from workloads.outcome import NotMeasurableError, Outcome, Probes, SkippedError
 from workloads.profile import QUICK, Load
 
+WRONG = """
+load = formats.load
+def wrong(kind, file):
+    model = load(kind, file)
+    def classify(rows):
+        classes, shares = model.classify(rows)
+        return (classes + 1) % 3, shares
+    return formats.Loaded(features=model.features, classify=classify)
+formats.load = wrong
+"""
 LIMITS = {"latency": 2_000.0, "serving.batch": 10_000.0, "scaling": 0.1}
 SHORT = replace(
     QUICK,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import edge
-from tests.support.model_bench import SHORT, faulty, needs, not_so
+from tests.support.model_bench import SHORT, WRONG, faulty, needs, not_so
 from tests.support.stack_outputs import outputs
 from workloads import load
 from workloads.backends.process import drift, models, python
@@ -20,17 +20,9 @@ from workloads.catalog import BY_ID, limits
 from workloads.checks import offered
 from workloads.contract import parse
 
-LATE_AND_WRONG = """
+LATE_AND_WRONG = f"""
 import asyncio
-load = formats.load
-def wrong(kind, file):
-    model = load(kind, file)
-    def classify(rows):
-        classes, shares = model.classify(rows)
-        return (classes + 1) % 3, shares
-    return formats.Loaded(features=model.features, classify=classify)
-formats.load = wrong
-predict = server.Classifier.predict
+{WRONG}predict = server.Classifier.predict
 async def late(self, payload, headers=None, response_headers=None):
     await asyncio.sleep(0.3)
     return predict(self, payload, headers, response_headers)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from tests.support import edge, meters
+from tests.support.listening import Quiet, listening
 from tests.support.pretend import Pretend, pretend
 from workloads.api import Api, UnexpectedAnswerError, UnreachableError
 from workloads.backends.cluster.forward import Forward, Pods, Reply, Spot
 from workloads.backends.cluster.prometheus import Monitor, Sample, matcher, seconds
-from workloads.backends.process.processes import HOST
 
 SPOT = Spot(namespace="monitoring", selector="app=web", port=8080)
 
@@ -130,11 +128,11 @@ def test_a_pattern_of_names_finds_exactly_them(tmp_path: Path) -> None:
 def web() -> Generator[int]:
     """A server that says what it was asked."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Handler(Quiet):
+        def do_GET(self) -> None:  # noqa: N802 - named by the base class
             self._say(self.path.encode())
 
-        def do_POST(self) -> None:
+        def do_POST(self) -> None:  # noqa: N802 - named by the base class
             self._say(self.rfile.read(int(self.headers["Content-Length"])))
 
         def _say(self, data: bytes) -> None:
@@ -142,16 +140,8 @@ def web() -> Generator[int]:
             self.end_headers()
             self.wfile.write(data)
 
-        def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002, ANN401 - as in the base class
-            """Say nothing."""
-
-    server = ThreadingHTTPServer((HOST, 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    yield server.server_port
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with listening(Handler) as port:
+        yield port
 
 
 def test_a_port_of_a_pod_answers_through_the_api_server() -> None:

@@ -17,7 +17,7 @@ from workloads.backends.cluster.inside import SilentError
 from workloads.checks.jobs import home
 from workloads.cluster import Visit
 from workloads.contract import POOL_LABEL, Target, parse
-from workloads.jobs import probing
+from workloads.jobs import probing, surroundings
 from workloads.jobs.probing import Probe
 from workloads.jobs.surroundings import Surroundings
 from workloads.outcome import NotMeasurableError
@@ -224,7 +224,7 @@ MAKERS: list[Callable[[], Json]] = [
     lambda: probing.scripts(PROBE),
     lambda: probing.service(PROBE),
     lambda: probing.service(PROBE, headless=True, name="each"),
-    lambda: probing.claim("x", "standard", shared=True, size="1Gi"),
+    lambda: surroundings.claim("x", "standard", shared=True, size="1Gi"),
 ]
 
 
@@ -242,5 +242,5 @@ def test_a_headless_service_has_no_address_of_its_own() -> None:
 
 
 def test_a_shared_volume_may_be_written_by_many_nodes() -> None:
-    modes = [probing.claim("x", "c", shared=one, size="1Gi")["spec"]["accessModes"] for one in (False, True)]
+    modes = [surroundings.claim("x", "c", shared=one, size="1Gi")["spec"]["accessModes"] for one in (False, True)]
     assert modes == [["ReadWriteOnce"], ["ReadWriteMany"]]

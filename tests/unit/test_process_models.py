@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from tests.support.model_bench import faulty, judged, model_bench, needs, not_so
+from tests.support.model_bench import WRONG, faulty, judged, model_bench, needs, not_so
 from workloads import load
 from workloads.backends.process import models, processes, python, storage
 from workloads.backends.process.bench import Bench
@@ -24,16 +24,6 @@ async def slow(self, payload, headers=None, response_headers=None):
     await asyncio.sleep(4)
     return predict(self, payload, headers, response_headers)
 server.Classifier.predict = slow
-"""
-WRONG = """
-load = formats.load
-def wrong(kind, file):
-    model = load(kind, file)
-    def classify(rows):
-        classes, shares = model.classify(rows)
-        return (classes + 1) % 3, shares
-    return formats.Loaded(features=model.features, classify=classify)
-formats.load = wrong
 """
 MIXED_UP = """
 predict = server.Classifier.predict

@@ -12,7 +12,7 @@ from workloads.backends.cluster.inside import SilentError, Word
 from workloads.checks.jobs import home
 from workloads.cluster import Visit
 from workloads.contract import Target
-from workloads.jobs import probing
+from workloads.jobs import probing, surroundings
 from workloads.jobs.probing import Probe
 from workloads.jobs.surroundings import Surroundings
 from workloads.outcome import Better, Measurement, Probes
@@ -40,7 +40,7 @@ class Volume:
 def throughput(target: Target, visit: Visit) -> Probes:
     """One pod writes and syncs, another one reads: from another node where the class allows it."""
     probes, here, names = Probes(), home(target), target.storage
-    nowhere = visit.submit(here.namespace, probing.claim("proof-nowhere", NOWHERE, shared=False, size=SIZE))
+    nowhere = visit.submit(here.namespace, surroundings.claim("proof-nowhere", NOWHERE, shared=False, size=SIZE))
     classes = {"block": names.block, "shared": names.shared, "scratch": names.scratch}
     for purpose, storage_class in classes.items():
         if storage_class is None:
@@ -56,7 +56,7 @@ def throughput(target: Target, visit: Visit) -> Probes:
 def _looked_at(probes: Probes, target: Target, visit: Visit, here: Surroundings, volume: Volume) -> None:
     made = visit.submit(
         here.namespace,
-        probing.claim(f"proof-{volume.purpose}", volume.storage_class, shared=volume.shared, size=SIZE),
+        surroundings.claim(f"proof-{volume.purpose}", volume.storage_class, shared=volume.shared, size=SIZE),
     )
     nodes = tuple(one.name for one in inside.nodes(target, visit)) if volume.shared else ()
     try:

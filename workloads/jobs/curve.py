@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from workloads.jobs import batch, images
+from workloads.jobs import batch, images, surroundings
 from workloads.jobs.surroundings import SCRIPTS, Surroundings, config_map
 
 Json = dict[str, Any]
@@ -16,16 +16,7 @@ _CLAIM = "/claim"
 
 def claim(here: Surroundings, name: str) -> Json:
     """One volume of the stack's usual class."""
-    return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": name},
-        "spec": {
-            "accessModes": ["ReadWriteOnce"],
-            "storageClassName": here.target.storage.block,
-            "resources": {"requests": {"storage": "1Gi"}},
-        },
-    }
+    return surroundings.claim(name, here.target.storage.block, shared=False, size="1Gi")
 
 
 def writer(here: Surroundings, name: str) -> tuple[Json, Json]:

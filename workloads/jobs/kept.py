@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from workloads.jobs import batch, images, training
+from workloads.jobs import batch, images, surroundings, training
 from workloads.jobs.surroundings import SCRIPTS, Surroundings, config_map
 from workloads.jobs.training import Size
 
@@ -18,16 +18,7 @@ _MOUNT = {"name": "kept", "mountPath": _FOLDER}
 
 def claim(here: Surroundings, name: str) -> Json:
     """A volume of the stack's usual class, of one node at a time."""
-    return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": name},
-        "spec": {
-            "accessModes": ["ReadWriteOnce"],
-            "storageClassName": here.target.storage.block,
-            "resources": {"requests": {"storage": "5Gi"}},
-        },
-    }
+    return surroundings.claim(name, here.target.storage.block, shared=False, size="5Gi")
 
 
 def scripts(name: str) -> Json:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from workloads.jobs import images
+from workloads.jobs import images, surroundings
 from workloads.jobs.surroundings import BATCH, SCRIPTS, Amounts, Surroundings, config_map, outside_mesh
 
 Json = dict[str, Any]
@@ -95,25 +95,11 @@ def service(probe: Probe, *, headless: bool = False, name: str = "") -> Json:
     }
 
 
-def claim(name: str, storage_class: str, *, shared: bool, size: str) -> Json:
-    """A volume of a class."""
-    return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": name},
-        "spec": {
-            "accessModes": ["ReadWriteMany" if shared else "ReadWriteOnce"],
-            "storageClassName": storage_class,
-            "resources": {"requests": {"storage": size}},
-        },
-    }
-
-
 def manifests(here: Surroundings) -> list[Json]:
     """Every kind of object that a probe may need, with everything that its pods may have."""
     made = server("proof-probe", seconds=1, meshed=True, nodes=("proof-node",), claim="proof-probe",
                   account=here.tenant.contributor, amounts=MEASURING, burst=BURST)  # fmt: skip
-    volume = claim("proof-probe", here.target.storage.block, shared=False, size="1Gi")
+    volume = surroundings.claim("proof-probe", here.target.storage.block, shared=False, size="1Gi")
     return [scripts(made), job(here, made), service(made), service(made, headless=True, name="proof-each"), volume]
 
 

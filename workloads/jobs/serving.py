@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from workloads.jobs import batch, images
+from workloads.jobs import batch, images, surroundings
 from workloads.jobs.images import Image
 from workloads.jobs.surroundings import (
     SCRIPTS,
@@ -124,9 +124,7 @@ def stored(
 
 def store(here: Surroundings, name: str) -> Json:
     """A volume for one model."""
-    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
-    claim = {**spec, "storageClassName": here.target.storage.block}
-    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": claim}
+    return surroundings.claim(name, here.target.storage.block, shared=False, size="1Gi")
 
 
 def place(name: str) -> str:

@@ -142,6 +142,20 @@ def config_map(name: str, *scripts: str) -> Json:
     }
 
 
+def claim(name: str, storage_class: str, *, shared: bool, size: str) -> Json:
+    """A volume of a class."""
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name},
+        "spec": {
+            "accessModes": ["ReadWriteMany" if shared else "ReadWriteOnce"],
+            "storageClassName": storage_class,
+            "resources": {"requests": {"storage": size}},
+        },
+    }
+
+
 def _pools(operator: str, names: list[str]) -> Json:
     terms = [{"matchExpressions": [{"key": POOL_LABEL, "operator": operator, "values": names}]}]
     return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
