@@ -8,3 +8,6 @@ gc.disable()
 from stacks.program import main  # noqa: E402 - imports are what makes the objects
 
 main()
+
+# The last collection, at Python's end, leaves out what is frozen.
+gc.freeze()

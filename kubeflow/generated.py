@@ -33,8 +33,8 @@ class GeneratedSecrets(pulumi.ComponentResource):
         made = [value.name for value in args.values]  # `values` is what the component gives back
         props = {"made": made, "people": list(args.people), "rotation": args.rotation}
         super().__init__("proof:kubeflow:GeneratedSecrets", name, props, opts)
-        # Stacks refuse default providers; this one needs no configuration.
-        self._provider = random.Provider(name, opts=pulumi.ResourceOptions(parent=self))
+        if made or args.people:  # stacks refuse default providers, and each provider is a plugin that the engine starts
+            self._provider = random.Provider(name, opts=pulumi.ResourceOptions(parent=self))
         self.values = {
             value.name: pulumi.Output.secret(
                 self._made(value.name, value.length, args.rotation if value.rotates else None).result

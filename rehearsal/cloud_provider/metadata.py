@@ -20,6 +20,7 @@ from typing import Any
 
 FORCES_NEW = re.compile(r"forces? (the creation of )?(a )?(new|replacement|re-?creation)|\bForceNew\b", re.IGNORECASE)
 LISTS_VALUES = re.compile(r"\b(valid|possible|allowed|accepted|supported) (values|options)\b", re.IGNORECASE)
+_TOP_LEVEL = re.compile(r"^(?:class |def |@|if )", re.MULTILINE)
 PARSING = threading.Lock()  # ast.parse in two threads at once raises SystemError (Python 3.11.7)
 
 
@@ -77,16 +78,24 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
+def _start(text: str, name: str) -> int | None:
+    """Where a top-level class or function begins. Files have megabytes, so this is a plain search, not a pattern."""
+    for head in (f"\nclass {name}:", f"\nclass {name}(", f"\ndef {name}("):
+        if (found := text.find(head)) >= 0:
+            return found + 1
+    return None
+
+
 def _definition(path: Path, name: str) -> ast.stmt | None:
     """The syntax tree of one top-level class or function, parsed from its slice of the file."""
     text = _text(path)
-    start = re.search(rf"^(class|def) {re.escape(name)}\b", text, re.MULTILINE)
+    start = _start(text, name)
     if start is None:
         return None
-    end = re.compile(r"^(?:class |def |@|if )", re.MULTILINE).search(text, start.end())
+    end = _TOP_LEVEL.search(text, start + 1)
     with PARSING:
         try:
-            return ast.parse(text[start.start() : end.start() if end else len(text)]).body[0]
+            return ast.parse(text[start : end.start() if end else len(text)]).body[0]
         except SyntaxError:  # text at column 0 inside a string: parse the whole file instead
             return next((node for node in ast.parse(text).body if getattr(node, "name", None) == name), None)
 
@@ -188,7 +197,8 @@ class Sdk:
         else:
             raise MetadataError(f"unknown resource type '{token}'{near(token, self.tokens)}")
         needle = f"class {cls}(pulumi.{base})"
-        paths = [folder / f"{snake(cls)}.py", *sorted(folder.glob("*.py"))]
+        likely = folder / f"{snake(cls)}.py"
+        paths = [likely] if needle in _text(likely) else sorted(folder.glob("*.py"))
         path = next((path for path in paths if needle in _text(path)), None)
         arguments = re.search(r"^@pulumi\.input_type\nclass (\w+)", _text(path), re.MULTILINE) if path else None
         tree = _class(path, cls) if path else None
@@ -216,7 +226,7 @@ class Sdk:
         if siblings := [part.lstrip("_") for part in module if part not in {"outputs", "_enums"}]:
             folder = self.root.joinpath(*siblings)  # '_iam.FooArgs'
         for place in dict.fromkeys((folder, self.root)):
-            if "outputs" not in module and re.search(rf"^class {name}:", _text(place / "_inputs.py"), re.MULTILINE):
+            if "outputs" not in module and _start(_text(place / "_inputs.py"), name) is not None:
                 return _input_shape(place / "_inputs.py", name)
             if tree := _class(place / "_enums.py", name):
                 values = (node.value for node in tree.body if isinstance(node, ast.Assign))

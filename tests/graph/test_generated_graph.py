@@ -42,6 +42,14 @@ def test_no_default_provider_is_used() -> None:
     ]
 
 
+def test_without_a_value_to_make_there_is_no_provider() -> None:
+    def program() -> None:
+        GeneratedSecrets("generated", GeneratedSecretsArgs(values=()))
+
+    recorded = graph.run(program)
+    assert [item.type for item in recorded.resources] == ["proof:kubeflow:GeneratedSecrets"]
+
+
 def test_values_are_letters_and_digits() -> None:
     recorded, _ = make(1, "ada@example.test")
     for item in recorded.of_type("RandomPassword"):
