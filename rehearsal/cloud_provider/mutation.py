@@ -21,7 +21,7 @@ from rehearsal.launchers import CLOUD_PACKAGES
 
 _NAMED = re.compile(
     r"(instanceTypes?|vmSize|machineType|amiType|imageType|osSku|osSKU|effect|nodeTaints|kubernetesVersion"
-    r"|orchestratorVersion|minMasterVersion)(\[\d+\])?$|guestAccelerators\[\d+\]\.type$"
+    r"|orchestratorVersion|minMasterVersion|guestId|firmware|adapterType)(\[\d+\])?$|guestAccelerators\[\d+\]\.type$"
 )
 _VERSIONED = re.compile(r"(Cluster|NodeGroup|NodePool|ManagedKubernetes)$")
 _VERSION = re.compile(r"\d+(\.\d+)")
@@ -33,7 +33,7 @@ class Kind(Enum):
     MISSPELT = "misspelt property"  # of the resource itself; here the SDK refuses it before the stand-in sees it
     MISSPELT_INSIDE = "misspelt property of a nested object"
     WRONG_TYPE = "value of a wrong type"
-    WRONG_TEXT = "wrong machine type, version, image type or taint effect"
+    WRONG_TEXT = "wrong machine type, version, image or guest type, or taint effect"
     WRONG_CHOICE = "wrong text where the SDK's documentation lists the values"
     DROPPED = "dropped property that the SDK requires"
 
@@ -57,9 +57,8 @@ class Score:
     missed: list[Mutant] = field(default_factory=list[Mutant], repr=False)
 
     def share(self, *kinds: Kind) -> float:
-        """The part that was refused; 1 if there was nothing to refuse."""
-        total = sum(self.total[kind] for kind in kinds)
-        return sum(self.refused[kind] for kind in kinds) / total if total else 1.0
+        """The part that was refused; ZeroDivisionError if there was nothing to refuse."""
+        return sum(self.refused[kind] for kind in kinds) / sum(self.total[kind] for kind in kinds)
 
     def lines(self) -> Iterator[str]:
         """One line per kind."""

@@ -6,6 +6,10 @@ from rehearsal.cloud_provider.rules import Like, OneOf, Rules
 
 _API = "vSphere Web Services API 8.0"
 _VM = "vsphere:index/virtualMachine:VirtualMachine"
+_LINUX = (
+    r"almalinux_|amazonlinux\d_|centos(\d+_)?|coreos|debian\d+_|fedora|fusionos_|kylinlinux_|opensuse|oracleLinux(\d+_)?"
+    r"|other(\dx)?Linux|prolinux_|rhel\d+_|rockylinux_|sles\d+_|ubuntu|vmwarePhoton"
+)
 _SHARES = OneOf(("low", "normal", "high", "custom"), f"{_API}, SharesLevel")
 
 RULES = Rules(
@@ -26,7 +30,9 @@ RULES = Rules(
         _VM: {
             "firmware": OneOf(("bios", "efi"), f"{_API}, GuestOsDescriptorFirmwareType"),
             "guestId": Like(
-                r"[a-zA-Z0-9_]+Guest", "a guest id such as ubuntu64Guest", f"{_API}, VirtualMachineGuestOsIdentifier"
+                rf"({_LINUX})64Guest",
+                "a guest id of 64-bit Linux such as ubuntu64Guest",
+                f"{_API}, VirtualMachineGuestOsIdentifier",
             ),
             "scsiType": OneOf(("pvscsi", "lsilogic", "lsilogic-sas", "buslogic"), "vsphere provider, VirtualMachine"),
             "networkInterfaces[].adapterType": OneOf(
