@@ -33,14 +33,18 @@ COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-schedul
 SERVICE_CIDR = "127.100.0.0/16"
 _GRACE = 15.0  # seconds that processes may take to end, or to listen after the API server is ready
 _SERVICES = [{"key": "service-cluster-ip-range", "value": SERVICE_CIDR}]
+_ALONE = [{"key": "leader-elect", "value": "false"}]  # after a crash nobody has to wait for the lease of a dead leader
+_NODE_LEASE = "40"  # seconds, as with kubelets: for as long, nodes belong to a controller that crashed
 _PATCHES = [
     {"name": "kube-apiserver", "extraArgs": [*_SERVICES, {"key": "endpoint-reconciler-type", "value": "none"}]},
-    {"name": "kube-controller-manager", "extraArgs": _SERVICES},
+    {"name": "kube-controller-manager", "extraArgs": [*_SERVICES, *_ALONE]},
+    {"name": "kube-scheduler", "extraArgs": _ALONE},
     # Only nodes that say they are simulated, so that others may stand beside them.
     {
         "name": "kwok-controller",
         "extraArgs": [
             {"key": "manage-all-nodes", "value": "false"},
+            {"key": "node-lease-duration-seconds", "value": _NODE_LEASE},
             {"key": "manage-nodes-with-annotation-selector", "value": "kwok.x-k8s.io/node=fake"},
         ],
     },

@@ -19,6 +19,7 @@ from tests.support.cluster import TOOLS, Api, eventually
 from tests.support.engine import missing, tools
 
 pytestmark = pytest.mark.engine
+LEASES = "/apis/coordination.k8s.io/v1/namespaces"
 
 
 @pytest.fixture
@@ -47,6 +48,19 @@ def test_a_second_start_reuses_and_a_crash_keeps_the_data(plane: ControlPlane) -
         eventually(lambda: not plane.ready(), "the control plane to be down")
         assert plane.up().started is Started.RESTARTED
         assert Api(plane.kubeconfig).get("/api/v1/namespaces/kept") is not None
+
+
+def test_no_controller_waits_long_for_one_that_crashed(plane: ControlPlane) -> None:
+    plane.up()
+    api = Api(plane.kubeconfig)
+    api.node("simulated")
+    eventually(lambda: api.get(f"{LEASES}/kube-node-lease/leases/simulated"), "the node belongs to its controller")
+    lease = api.get(f"{LEASES}/kube-node-lease/leases/simulated")
+    assert lease is not None
+    assert lease["spec"]["leaseDurationSeconds"] <= 40, "for as long, nodes belong to a controller that is gone"
+    leaders = api.get(f"{LEASES}/kube-system/leases")
+    assert leaders is not None
+    assert not {"kube-scheduler", "kube-controller-manager"} & {one["metadata"]["name"] for one in leaders["items"]}
 
 
 def test_a_taken_port_is_named_and_the_cluster_starts_clean(plane: ControlPlane) -> None:
