@@ -22,6 +22,7 @@ Json = dict[str, Any]
 _SECONDS = 60.0
 _APPLY = "application/apply-patch+yaml"  # every JSON text is YAML
 _JSON = "application/json"
+_MERGE = "application/merge-patch+json"
 
 
 class Reader(Protocol):
@@ -92,9 +93,13 @@ class ApiServer:
         query = {"fieldManager": manager, "force": str(force).lower()}
         return self._request("PATCH", path, body=body, query=query)
 
-    def _unless_missing(self, method: str, path: str) -> Json | None:
+    def merge(self, path: str, body: Json) -> None:
+        """Merge patch; the object may be gone already."""
+        self._unless_missing("PATCH", path, body=body, content=_MERGE)
+
+    def _unless_missing(self, method: str, path: str, *, body: Json | None = None, content: str = _JSON) -> Json | None:
         try:
-            return self._request(method, path)
+            return self._request(method, path, body=body, content=content)
         except RefusedError as error:
             if error.code == HTTPStatus.NOT_FOUND:
                 return None

@@ -32,6 +32,8 @@ _COLLECTION = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _THREADS = 8
 _ESTABLISHED_SECONDS = 60.0
 _DELETED_SECONDS = 180.0  # the API server itself waits up to a minute for the objects of a kind, and then tries again
+_AGAIN_SECONDS = 5.0  # after failures it tries again ever later, by minutes, but at once when the definition changes
+_AGAIN = "kubeflow-proof/delete-again"  # annotation whose value means nothing
 _SHOWN = ("components", "crds", "delete", "webhooks")  # inputs whose change is a change of the resource
 
 
@@ -97,7 +99,7 @@ class _CrdProvider(ResourceProvider):
         }
         outs = _apply(news, known=unchanged)
         if news["delete"]:
-            _delete(news, olds["crds"].keys() - news["crds"].keys())
+            remove(_server(news), olds["crds"].keys() - news["crds"].keys())
         return UpdateResult(outs)
 
     def read(self, id_: str, props: Props) -> ReadResult:
@@ -112,7 +114,7 @@ class _CrdProvider(ResourceProvider):
 
     def delete(self, _id: str, props: Props) -> None:
         if props["delete"]:
-            _delete(props, props["crds"])
+            remove(_server(props), props["crds"])
 
 
 def _server(props: Props) -> ApiServer:
@@ -206,16 +208,23 @@ def _established(server: ApiServer, live: Body, deadline: float) -> Body:
     return live
 
 
-def _delete(props: Props, names: Iterable[str]) -> None:
-    """Delete definitions and wait until they are gone, with every object of their kinds."""
-    server, deadline = _server(props), time.monotonic() + _DELETED_SECONDS
+def remove(server: ApiServer, names: Iterable[str]) -> None:
+    """Delete definitions and wait until they are gone, with every object of their kinds. CrdError where one stays."""
+    deadline = time.monotonic() + _DELETED_SECONDS
 
     def gone(name: str) -> None:
-        server.delete(f"{_COLLECTION}/{name}")
-        while live := server.get(f"{_COLLECTION}/{name}"):
-            if time.monotonic() > deadline:
+        path, asked = f"{_COLLECTION}/{name}", time.monotonic()
+        server.delete(path)
+        while live := server.get(path):
+            now, failure = time.monotonic(), definitions.deletion_failure(live)
+            if now > deadline:
                 finalizers = ", ".join(parts(live["metadata"], "finalizers"))
-                raise CrdError(f"{name}: not deleted after {_DELETED_SECONDS:.0f} s; finalizers: {finalizers}")
+                raise CrdError(
+                    f"{name}: not deleted after {_DELETED_SECONDS:.0f} s; finalizers: {finalizers}; {failure}"
+                )
+            if failure and now - asked > _AGAIN_SECONDS:
+                server.merge(path, {"metadata": {"annotations": {_AGAIN: str(now)}}})
+                asked = now
             time.sleep(0.1)
 
     _parallel(gone, names)

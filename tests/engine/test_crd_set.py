@@ -11,7 +11,7 @@ import pytest
 
 from kubeflow.distribution import cache
 from kubeflow.distribution.documents import Document, canonical, digest
-from tests.support.cluster import Api, eventually, standing
+from tests.support.cluster import Api, standing, without_definitions
 from tests.support.engine import ROOT, Object, Project, Result
 
 pytestmark = pytest.mark.engine
@@ -95,10 +95,7 @@ def definitions(project: Projects, api: Api, tmp_path: Path) -> Iterator[Definit
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(api.kubeconfig, encoding="utf-8")
     yield Definitions(project(PYTHONPATH=str(ROOT)), kubeconfig, tmp_path / "cache")
-    names = ("reds", "greens", "blues")
-    for name in names:
-        api.call("DELETE", f"{PATH}/{name}.crdset.test")
-    eventually(lambda: not any(live(api, name) for name in names), "the definitions to be gone", 180)
+    without_definitions(api, *(f"{name}.crdset.test" for name in ("reds", "greens", "blues")))
 
 
 def live(api: Api, name: str) -> Any:  # noqa: ANN401 - any JSON object
@@ -145,8 +142,7 @@ def test_drift_is_read_named_and_repaired(definitions: Definitions, api: Api) ->
     definitions.run("up").ok()
     edited = {"spec": {"versions": crd("Red", "v1", field="edited")["spec"]["versions"]}}
     api.merge(f"{PATH}/reds.crdset.test", edited)
-    api.call("DELETE", f"{PATH}/blues.crdset.test")
-    eventually(lambda: live(api, "blues") is None, "the definition to be gone", 180)
+    without_definitions(api, "blues.crdset.test")
     definitions.run("refresh").ok()
     drift = definitions.project.resource("crds")["outputs"]["drift"]
     assert drift == {"reds.crdset.test": "changed by kubectl-edit", "blues.crdset.test": "missing"}
@@ -204,8 +200,7 @@ def accepts(api: Api, content: Object) -> bool:
 @pytest.fixture
 def without_open(api: Api) -> Iterator[None]:
     yield
-    api.call("DELETE", f"{PATH}/{OPEN}")
-    eventually(lambda: api.get(f"{PATH}/{OPEN}") is None, "the definition to be gone", 180)
+    without_definitions(api, OPEN)
 
 
 @pytest.mark.usefixtures("without_open")

@@ -13,7 +13,7 @@ import pytest
 from kubeflow.distribution import kinds
 from kubeflow.install import conflicts, gates, open_crds
 from kubeflow.install.apiserver import ApiServer
-from tests.support.cluster import Api, eventually, standing
+from tests.support.cluster import Api, eventually, standing, without_definitions
 from tests.support.engine import ROOT, Object, Project
 from tests.support.webhook import PORT, Webhook, certificate
 
@@ -373,11 +373,9 @@ def somebodys_cert_manager(api: Api) -> Iterator[Callable[[str], None]]:
 
     yield install
     api.call("DELETE", path)
-    for name in names:
-        api.call("DELETE", f"{CRDS}/{name}")
+    without_definitions(api, *names)  # first: a namespace waits for minutes where a kind goes meanwhile
     api.call("DELETE", "/api/v1/namespaces/cert-manager")
     api.call("DELETE", "/api/v1/nodes/somebodys")
-    eventually(lambda: not any(api.get(f"{CRDS}/{name}") for name in names), "the definitions to be gone")
     eventually(lambda: api.get("/api/v1/namespaces/cert-manager") is None, "the namespace to be gone")
 
 

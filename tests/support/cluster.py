@@ -46,6 +46,24 @@ def eventually(holds: Callable[[], Any], what: str, seconds: float = 60) -> None
         time.sleep(0.1)
 
 
+def without_definitions(api: Api, *names: str) -> None:
+    """Delete definitions, with all objects of their kinds, and wait until they are gone.
+
+    After a failure the API server tries again, the more of them the later; at once only when the definition changes.
+    """
+    paths = [f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}" for name in names]
+    for path in paths:
+        api.call("DELETE", path)
+
+    def gone() -> bool:
+        there = [path for path in paths if api.get(path)]
+        for path in there:
+            api.merge(path, {"metadata": {"annotations": {"tests/delete-again": str(time.monotonic())}}})
+        return not there
+
+    eventually(gone, "the definitions to be gone")
+
+
 class Api:
     """Requests to an API server as its administrator."""
 
