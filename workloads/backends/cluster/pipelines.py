@@ -150,8 +150,9 @@ class Runs:
         known: dict[str, PodState] = {}
 
         def look() -> Json:
-            known.update({one.uid: one for one in self.pods(run)})
-            return self._server.expect("GET", f"runs/{run}")
+            said = self._server.expect("GET", f"runs/{run}")
+            known.update({one.uid: one for one in self.pods(run)})  # after it: pods of a run that ended have ended, too
+            return said
 
         last = self._visit.watch(look, lambda said: str(said.get("state")) in _ENDED, seconds)
         state = str(last.get("state", "unknown"))
