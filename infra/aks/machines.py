@@ -1,6 +1,7 @@
 """GPU sizes of Azure as a table. Data only; a size that is not here is refused.
 
-GPUs, memory and InfiniBand are as commonly known of these series and were not checked against Azure's size pages.
+GPUs, memory and InfiniBand: Azure's pages of the ND A100 v4 and ND H100 v5 series, read 2026-11 in stored copies. The
+other sizes are as several public tables agree on them; Azure's own pages of those were not at hand.
 Products: the names that NVIDIA's driver reports, spaces as dashes.
 Left out on purpose: NV sizes (they need a licensed guest driver) and Grace machines (Arm, and another way to ask).
 """

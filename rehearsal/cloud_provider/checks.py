@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from rehearsal.cloud_provider.metadata import Sdk, Shape, near
+from rehearsal.cloud_provider.metadata import Sdk, Shape, last_name, near
 from rehearsal.cloud_provider.wire import is_asset, is_list, is_map, is_secret, is_unknown
 
 _SCALARS = {"str": str, "int": (int, float), "float": (int, float), "bool": bool}
@@ -58,11 +58,11 @@ class _Value:
             case ast.Subscript():
                 return self._generic(kind, value, at)
             case _:
-                return self._scalar(ast.unparse(kind).rsplit(".", 1)[-1], value, at)
+                return self._scalar(last_name(kind), value, at)
 
     def _generic(self, kind: ast.Subscript, value: Any, at: str) -> list[Failure]:
         """A list, a map, a choice, or a wrapper around one type."""
-        head = ast.unparse(kind.value).rsplit(".", 1)[-1]
+        head = last_name(kind.value)
         parts = kind.slice.elts if isinstance(kind.slice, ast.Tuple) else [kind.slice]
         match head:
             case "Union":
@@ -101,7 +101,9 @@ class _Value:
 
     def _union(self, kinds: list[ast.expr], value: Any, at: str) -> list[Failure]:
         """The alternative that fits best; an open enum (`str` or enum) takes its listed values only."""
-        kinds = [kind for kind in kinds if not ast.unparse(kind).endswith("ArgsDict'")]
+        kinds = [
+            kind for kind in kinds if not (isinstance(kind, ast.Constant) and str(kind.value).endswith("ArgsDict"))
+        ]
         enums = [
             kind
             for kind in kinds

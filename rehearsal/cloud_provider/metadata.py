@@ -20,6 +20,7 @@ from typing import Any
 
 FORCES_NEW = re.compile(r"forces? (the creation of )?(a )?(new|replacement|re-?creation)|\bForceNew\b", re.IGNORECASE)
 LISTS_VALUES = re.compile(r"\b(valid|possible|allowed|accepted|supported) (values|options)\b", re.IGNORECASE)
+_WRAPPERS = frozenset({"Input", "Output", "Optional"})
 _TOP_LEVEL = re.compile(r"^(?:class |def |@|if )", re.MULTILINE)
 PARSING = threading.Lock()  # ast.parse in two threads at once raises SystemError (Python 3.11.7)
 
@@ -40,9 +41,11 @@ class Prop:
     @property
     def scalar(self) -> str:
         """`str`, `int`, `float` or `bool`; empty for anything else."""
-        text = ast.unparse(self.type).replace("_builtins.", "")
-        inner = re.fullmatch(r"(?:pulumi\.(?:Input|Output)\[)?(?:Optional\[)?(\w+)\]*", text)
-        return inner.group(1) if inner and inner.group(1) in {"str", "int", "float", "bool"} else ""
+        node = self.type
+        while isinstance(node, ast.Subscript) and last_name(node.value) in _WRAPPERS:
+            node = node.slice
+        name = last_name(node)
+        return name if name in {"str", "int", "float", "bool"} else ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +63,17 @@ class Pair:
 
     takes: Shape
     gives: Shape
+
+
+def last_name(node: ast.expr) -> str:
+    """`Input` of `pulumi.Input`; empty for what is no name."""
+    match node:
+        case ast.Attribute():
+            return node.attr
+        case ast.Name():
+            return node.id
+        case _:
+            return ""
 
 
 def snake(name: str) -> str:
@@ -108,9 +122,16 @@ def _class(path: Path, name: str) -> ast.ClassDef | None:
 def _getters(cls: ast.ClassDef) -> Iterator[tuple[str, ast.FunctionDef]]:
     """(wire name, function) of every property that the class declares with `pulumi.getter`."""
     for function in (node for node in cls.body if isinstance(node, ast.FunctionDef)):
-        for mark in map(ast.unparse, function.decorator_list):
-            if found := re.fullmatch(r"pulumi\.getter(?:\(name='(.*)'\))?", mark):
-                yield found.group(1) or function.name, function
+        for mark in function.decorator_list:
+            match mark:
+                case ast.Attribute(attr="getter"):
+                    yield function.name, function
+                case ast.Call(
+                    func=ast.Attribute(attr="getter"), keywords=[ast.keyword(value=ast.Constant(value=wire))]
+                ):
+                    yield str(wire), function
+                case _:
+                    continue
 
 
 def _output_shape(cls: ast.ClassDef, folder: Path) -> Shape:
