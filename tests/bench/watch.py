@@ -22,7 +22,14 @@ class Taken:
 
     seconds: float
     peak_mib: float  # resident memory of engine, plugins, language host and program at their largest together
-    program_seconds: float  # CPU time of the program, imports included
+    programs: tuple[float, ...]  # CPU time of each process that ran the program
+
+    @property
+    def program_seconds(self) -> float:
+        """CPU time of the program, imports included. RuntimeError if none was seen."""
+        if not self.programs:
+            raise RuntimeError("no process was seen that ran the program: its CPU time is not known")
+        return max(self.programs)
 
 
 def operate(product: Product, verb: str, *arguments: str) -> Taken:
@@ -38,7 +45,7 @@ def operate(product: Product, verb: str, *arguments: str) -> Taken:
         watcher.stop()
     if process.returncode:
         raise RuntimeError(f"pulumi {verb} failed:\n{text}")
-    return Taken(seconds=seconds, peak_mib=watcher.peak / 2**20, program_seconds=max(watcher.cpu.values(), default=0.0))
+    return Taken(seconds=seconds, peak_mib=watcher.peak / 2**20, programs=tuple(watcher.cpu.values()))
 
 
 class _Watcher(threading.Thread):
