@@ -218,10 +218,8 @@ def remove(server: ApiServer, names: Iterable[str]) -> None:
         while live := server.get(path):
             now, failure = time.monotonic(), definitions.deletion_failure(live)
             if now > deadline:
-                finalizers = ", ".join(parts(live["metadata"], "finalizers"))
-                raise CrdError(
-                    f"{name}: not deleted after {_DELETED_SECONDS:.0f} s; finalizers: {finalizers}; {failure}"
-                )
+                why = failure or f"finalizers: {', '.join(parts(live['metadata'], 'finalizers'))}"
+                raise CrdError(f"{name}: not deleted after {_DELETED_SECONDS:.0f} s; {why}")
             if failure and now - asked > _AGAIN_SECONDS:
                 server.merge(path, {"metadata": {"annotations": {_AGAIN: str(now)}}})
                 asked = now
