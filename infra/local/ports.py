@@ -6,8 +6,8 @@ import contextlib
 import random
 import socket
 
-# Below the range from which the kernel takes the ports of outgoing connections.
-_RANGE = range(20_000, 32_000)
+# Below the ports that the kernel gives to outgoing connections, above those of the validation's programs.
+_RANGE = range(23_000, 32_000)
 NAMES = (
     "etcdPeerPort",
     "etcdPort",

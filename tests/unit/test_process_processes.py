@@ -13,6 +13,7 @@ from workloads.backends.process import processes
 from workloads.backends.process.certificates import Authority, Certificate
 from workloads.backends.process.processes import SoftwareError, free_port, free_ports, listens, running, wait_until
 
+ROOT = Path(__file__).resolve().parents[2]
 STUBBORN = """
 import signal, socket, subprocess, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -115,6 +116,20 @@ def test_no_proxy_of_the_user_stands_between_two_programs(tmp_path: Path, monkey
 def test_ports_are_given_out_once() -> None:
     ports = [*free_ports(50), *free_ports(50)]
     assert len(set(ports)) == 100
+
+
+def test_a_port_that_one_process_was_given_is_not_given_to_another() -> None:
+    port = free_port()
+    program = f"""
+from workloads.backends.process import processes
+processes._PORTS = range({port}, {port + 1})
+try:
+    print("given", processes.free_port())
+except processes.SoftwareError as error:
+    print(error)
+"""
+    other = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert other.stdout.strip() == f"no 1 free ports between {port} and {port + 1}"
 
 
 def test_a_condition_that_is_never_met_ends_at_the_deadline() -> None:

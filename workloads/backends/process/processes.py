@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import random
 import signal
 import socket
 import ssl
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 HOST = "127.0.0.1"
-_PORTS = range(15_000, 32_000)  # below the ports that the kernel gives to connections by itself
+# Below the ports that the kernel gives to connections by itself, and below those of local control planes.
+_PORTS = range(15_000, 23_000)
+# Byte N of this file stands for port N: whoever has locked it was given the port, until its process ends.
+_GIVEN = Path(tempfile.gettempdir()) / f"kubeflow-proof-ports-{os.getuid()}"
 _POLL_SECONDS = 0.05
 _GRACE_SECONDS = 5.0
 _TAIL_LINES = 20
@@ -109,12 +115,12 @@ def wait_until(held: Callable[[], bool], within: float, every: float = _POLL_SEC
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback interface that nobody listens on, each given out once by this process."""
+    """Ports of the loopback interface that nobody listens on, each given out once among all processes of this user."""
     found = list[int]()
     for port in random.sample(_PORTS, len(_PORTS)):
         if len(found) == count:
             break
-        if port not in _given and _free(port):
+        if port not in _given and _claimed(port) and _free(port):
             found.append(port)
             _given.add(port)
     if len(found) < count:
@@ -200,6 +206,20 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _signal(group: int, what: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, what)
+
+
+@cache
+def _register() -> int:
+    """The open file; to close it would give up every lock of this process."""
+    return os.open(_GIVEN, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+def _claimed(port: int) -> bool:
+    try:
+        fcntl.lockf(_register(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    return True
 
 
 def _free(port: int) -> bool:
