@@ -12,7 +12,7 @@ from kubeflow.distribution import cache
 from kubeflow.distribution.documents import Body, digest, is_crd
 
 from . import open_crds
-from .kinds import part, parts
+from .kinds import conditions, part, parts
 
 MANAGER = "kubeflow-proof-crds"
 
@@ -100,21 +100,16 @@ def lost_versions(live: Body | None, body: Body) -> list[str]:
     return [name for name in stored if name not in versions(body)]
 
 
-def _conditions(live: Body) -> Body:
-    """By type."""
-    return {found["type"]: found for found in parts(part(live, "status"), "conditions")}
-
-
 def deletion_failure(live: Body) -> str:
     """Why the server's last attempt to delete the objects of a kind failed; empty if none did."""
-    found = part(_conditions(live), "Terminating")
+    found = part(conditions(live), "Terminating")
     return str(found.get("message")) if found.get("reason") == "InstanceDeletionFailed" else ""
 
 
 def established(live: Body) -> bool:
     """Whether the server serves the kind. Raises CrdError when it never will, because a name is taken."""
-    conditions = _conditions(live)
-    refused = part(conditions, "NamesAccepted")
+    found = conditions(live)
+    refused = part(found, "NamesAccepted")
     if refused.get("status") == "False":
         raise CrdError(f"{live['metadata']['name']}: {refused.get('reason')}: {refused.get('message')}")
-    return part(conditions, "Established").get("status") == "True"
+    return part(found, "Established").get("status") == "True"

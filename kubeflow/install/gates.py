@@ -25,7 +25,7 @@ from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider,
 from . import troubles
 from .apiserver import ApiServer, Json, RefusedError
 from .canaries import canaries
-from .kinds import WEBHOOKS, part, parts
+from .kinds import WEBHOOKS, conditions, part, parts
 from .planned import Planned
 
 Props = dict[str, Any]
@@ -167,8 +167,7 @@ def _why_no_ca(server: ApiServer, live: Json, namespace: str, service: str) -> s
         found = server.get(f"/apis/cert-manager.io/v1/namespaces/{place}/certificates/{name}")
         if found is None:
             return f"cert-manager takes it from Certificate {certificate}, which does not exist"
-        conditions: Json = {condition["type"]: condition for condition in parts(part(found, "status"), "conditions")}
-        ready = part(conditions, "Ready")
+        ready = part(conditions(found), "Ready")
         if ready.get("status") != "True":
             message = ready.get("message") or "nobody has issued it"
             return f"cert-manager takes it from Certificate {certificate}, which is not ready: {message}"

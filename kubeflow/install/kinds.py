@@ -67,3 +67,8 @@ def parts(body: Body, name: str) -> list[Any]:
 def part(body: Body, name: str) -> Body:
     """A mapping inside an object; empty where it is absent or null."""
     return cast("Body", body.get(name) or {})
+
+
+def conditions(body: Body) -> Body:
+    """What the status of an object says about it, by type."""
+    return {found["type"]: found for found in parts(part(body, "status"), "conditions")}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 
 from .apiserver import Json, Reader
-from .kinds import part, parts
+from .kinds import conditions, part, parts
 
 _PASSING = frozenset({"ContainerCreating", "PodInitializing"})
 
@@ -37,10 +37,10 @@ def ready_endpoint(reader: Reader, namespace: str, service: str) -> bool:
 def of_pod(pod: Json) -> Iterator[str]:
     """Why a pod is not ready; nothing if it is."""
     status = part(pod, "status")
-    conditions: dict[str, Json] = {found["type"]: found for found in parts(status, "conditions")}
-    if part(conditions, "Ready").get("status") == "True":
+    known = conditions(pod)
+    if part(known, "Ready").get("status") == "True":
         return
-    scheduled = part(conditions, "PodScheduled")
+    scheduled = part(known, "PodScheduled")
     if scheduled.get("status") == "False":
         yield f"no node takes the pod: {scheduled.get('message') or scheduled.get('reason')}"
         return

@@ -15,12 +15,12 @@ import struct
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
+from tests.support.listening import Quiet, listening
 from workloads.backends.process.processes import HOST
 
 Json = dict[str, Any]
@@ -114,23 +114,15 @@ def pretend() -> Generator[Pretend]:
     class Bound(_Handler):
         cluster = state
 
-    server = ThreadingHTTPServer((HOST, 0), Bound)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    state.url = f"http://{HOST}:{server.server_port}"
-    try:
+    with listening(Bound) as port:
+        state.url = f"http://{HOST}:{port}"
         yield state
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Quiet):
     cluster: Pretend
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - named by the base class
         parts = urlsplit(self.path)
         query = parse_qs(parts.query)
         if self.headers.get("Upgrade", "").lower() == "websocket":
@@ -144,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
             selector = ",".join(query.get("labelSelector", []))
             self._answer(200, {"items": self.cluster.listed(parts.path, selector)})
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 - named by the base class
         parts = urlsplit(self.path)
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if "dryRun" in parse_qs(parts.query):
@@ -154,15 +146,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(201, made)
         self.cluster.made(made)
 
-    def do_DELETE(self) -> None:
+    def do_DELETE(self) -> None:  # noqa: N802 - named by the base class
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         found = self.cluster.take(urlsplit(self.path).path)
         self._answer(200 if found else 404, {"message": "removed" if found else "not found"})
         if found:
             self.cluster.gone(found)
-
-    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002, ANN401 - as in the base class
-        """Say nothing."""
 
     def _answer(self, status: int, body: Json) -> None:
         data = json.dumps(body).encode()

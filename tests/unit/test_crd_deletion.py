@@ -14,6 +14,8 @@ from kubeflow.install import crds
 from kubeflow.install.apiserver import ApiServer
 from kubeflow.install.definitions import CrdError
 from tests.support.listening import Quiet, listening
+from tests.support.pretend import Pretend
+from workloads.backends.process.processes import HOST
 
 FAILED = {
     "type": "Terminating",
@@ -55,14 +57,10 @@ def server(stuck: Stuck) -> Generator[ApiServer]:
             self.end_headers()
             self.wfile.write(data)
 
+    there = Pretend()
     with listening(Handler) as port:
-        kubeconfig: dict[str, Any] = {
-            "current-context": "c",
-            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-            "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
-            "users": [{"name": "u", "user": {}}],
-        }
-        yield ApiServer(json.dumps(kubeconfig))
+        there.url = f"http://{HOST}:{port}"
+        yield ApiServer(there.kubeconfig)
 
 
 @pytest.fixture(autouse=True)
